@@ -61,6 +61,8 @@ module "readplane" {
   alarm_actions         = var.alarm_actions
   replica_alarm_actions = var.replica_alarm_actions
   notify                = var.notify
+  probe                 = var.probe
+  tickets               = var.tickets
 
   budget = var.budget
 
@@ -70,6 +72,8 @@ module "readplane" {
   domains            = var.domains
 
   cache = var.cache
+
+  deploy = var.deploy
 
   edge          = var.edge
   edge_base_url = var.edge_base_url

@@ -217,15 +217,27 @@ output "backend_api_keys" {
 }
 
 output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the primary Region's alarms notify; null without alarms."
+  description = "ARN of the SNS topic that the primary Region's pages notify; null without alarms."
   value       = module.readplane.alarm_topic_arn
 }
 
 output "replica_alarm_topic_arn" {
   description = <<-EOT
-    ARN of the SNS topic that the replica Region's alarms notify; null without a replica or without alarms.
+    ARN of the SNS topic that the replica Region's pages notify; null without a replica or without alarms.
   EOT
   value       = module.readplane.replica_alarm_topic_arn
+}
+
+output "ticket_topic_arn" {
+  description = "ARN of the SNS topic that the primary Region's tickets notify; null without alarms."
+  value       = module.readplane.ticket_topic_arn
+}
+
+output "replica_ticket_topic_arn" {
+  description = <<-EOT
+    ARN of the SNS topic that the replica Region's tickets notify; null without a replica or without alarms.
+  EOT
+  value       = module.readplane.replica_ticket_topic_arn
 }
 
 output "kms_key_statements" {
@@ -247,4 +259,12 @@ output "feed_queues" {
     queue. Empty without private stores.
   EOT
   value       = module.readplane.feed_queues
+}
+
+output "deployments" {
+  description = <<-EOT
+    Region -> its CodeDeploy application, and for each function the deployment group, the alias that clients call, and
+    the alarms that roll a deployment back. Empty without deploy.canary.
+  EOT
+  value       = module.readplane.deployments
 }

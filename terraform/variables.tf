@@ -332,7 +332,7 @@ variable "architecture" {
 
 variable "alarms" {
   description = <<-EOT
-    Create the alarms (0.10 $ a month for each of their metrics), the SNS topic that they notify, and a dashboard. See
+    Create the alarms (0.10 $ a month for each of their metrics), the SNS topics that they notify, and a dashboard. See
     docs/variables.md#alarms.
   EOT
   type        = bool
@@ -341,7 +341,7 @@ variable "alarms" {
 
 variable "alarm_actions" {
   description = <<-EOT
-    ARNs of SNS topics that the primary Region's alarms notify, in addition to the stack's own topic. See
+    ARNs of SNS topics that the primary Region's pages notify, in addition to the stack's own topic. See
     docs/variables.md#alarm_actions.
   EOT
   type        = any
@@ -350,7 +350,7 @@ variable "alarm_actions" {
 
 variable "replica_alarm_actions" {
   description = <<-EOT
-    ARNs of SNS topics that the replica Region's alarms notify, in addition to the stack's own topic. See
+    ARNs of SNS topics that the replica Region's pages notify, in addition to the stack's own topic. See
     docs/variables.md#replica_alarm_actions.
   EOT
   type        = any
@@ -359,7 +359,24 @@ variable "replica_alarm_actions" {
 
 variable "notify" {
   description = <<-EOT
-    People whom the alarms notify, in addition to the SNS topics in alarm_actions. See docs/variables.md#notify.
+    People whom pages notify, in addition to the SNS topics in alarm_actions. See docs/variables.md#notify.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "probe" {
+  description = <<-EOT
+    A function that calls each Region's API every minute, so that an alarm fires although no client can call. See
+    docs/variables.md#probe.
+  EOT
+  type        = any
+  default     = null
+}
+
+variable "tickets" {
+  description = <<-EOT
+    Whom tickets notify: the alarms that can wait until the next working day. See docs/variables.md#tickets.
   EOT
   type        = any
   default     = null
@@ -412,6 +429,14 @@ variable "domains" {
 
 variable "cache" {
   description = "A cache of items in each Region, which `read` asks before DynamoDB. See docs/variables.md#cache."
+  type        = any
+  default     = null
+}
+
+# --- Deploy
+
+variable "deploy" {
+  description = "How a new version of the functions reaches clients. See docs/variables.md#deploy."
   type        = any
   default     = null
 }

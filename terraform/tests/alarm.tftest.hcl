@@ -5,12 +5,18 @@ mock_provider "aws" {
 }
 
 variables {
-  name    = "readplane"
-  actions = ["arn:aws:sns:eu-central-1:111122223333:operators", "arn:aws:sns:eu-central-1:111122223333:alarms"]
+  name = "readplane"
+  actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators", "arn:aws:sns:eu-central-1:111122223333:alarms"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:tickets"]
+  }
 
   alarms = {
     errors = {
       name        = "write-errors"
+      severity    = "page"
+      effect      = "some writes fail."
+      first       = "ops/readplane status"
       description = "readplane-write fails. Look for the reason in /aws/lambda/readplane-write."
       metric = {
         namespace   = "AWS/Lambda"
@@ -25,6 +31,10 @@ variables {
 
     lost = {
       name        = "records-lost"
+      severity    = "ticket"
+      effect      = "some writes don't show."
+      first       = "ops/readplane dead-letters list"
+      runbook     = "write-log-records-lost"
       description = "Apply has handled fewer records than Firehose delivered. Replay the hours in question."
       expression = {
         id    = "lost"
@@ -61,6 +71,21 @@ run "metric_and_expression" {
   }
 
   variables {
+    expected_texts = {
+      errors = <<-EOT
+        readplane-write fails. Look for the reason in /aws/lambda/readplane-write.
+        Clients: some writes fail.
+        First: ops/readplane status
+        Runbook: docs/runbooks/write-errors.md
+      EOT
+      lost   = <<-EOT
+        Apply has handled fewer records than Firehose delivered. Replay the hours in question.
+        Clients: some writes don't show.
+        First: ops/readplane dead-letters list
+        Runbook: docs/runbooks/write-log-records-lost.md
+      EOT
+    }
+
     expected_expressions = {
       delivered = null
       handled   = null
@@ -87,17 +112,22 @@ run "metric_and_expression" {
   }
 
   assert {
-    condition = alltrue([
-      for key, alarm in output.alarms : alarm.alarm_description == var.alarms[key].description
-    ])
-    error_message = "Notifications say what is wrong and what to look at."
+    condition     = { for key, alarm in output.alarms : key => "${alarm.alarm_description}\n" } == var.expected_texts
+    error_message = "Notifications say what is wrong, what clients notice, what to run first, and which runbook helps."
   }
 
   assert {
-    condition = alltrue([for alarm in output.alarms :
-      alarm.alarm_actions == toset(var.actions) && alarm.ok_actions == toset(var.actions)
+    condition = alltrue([for key, severity in { errors = "page", lost = "ticket" } :
+      output.alarms[key].alarm_actions == toset(var.actions[severity])
     ])
-    error_message = "An alarm notifies every topic when it starts to fire and when it stops."
+    error_message = "An alarm notifies every topic of its severity when it starts to fire."
+  }
+
+  assert {
+    condition = alltrue([for key, severity in { errors = "page", lost = "ticket" } :
+      output.alarms[key].ok_actions == toset(var.actions[severity])
+    ])
+    error_message = "An alarm notifies every topic of its severity when it stops."
   }
 
   assert {
@@ -216,6 +246,9 @@ run "neither_metric_nor_expression" {
   variables {
     alarms = { nothing = {
       name         = "nothing"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "This alarm watches nothing."
       periods      = { seconds = 60, evaluated = 1 }
       threshold    = 0
@@ -236,6 +269,9 @@ run "metric_and_expression_in_one_alarm" {
   variables {
     alarms = { both = {
       name         = "both"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "This alarm watches two things."
       metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
       expression   = { id = "sum", label = "Sum", text = "1 + 1", metrics = {} }
@@ -258,6 +294,9 @@ run "more_breaching_periods_than_evaluated_ones" {
   variables {
     alarms = { never = {
       name         = "never"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "This alarm can't fire."
       metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
       periods      = { seconds = 60, evaluated = 3, breaching = 4 }
@@ -279,6 +318,9 @@ run "minutes_of_more_than_a_day" {
   variables {
     alarms = { long = {
       name         = "long"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "This alarm looks back for a day and a minute."
       metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
       periods      = { seconds = 60, evaluated = 1441 }
@@ -300,6 +342,9 @@ run "hours_of_a_week" {
   variables {
     alarms = { week = {
       name         = "week"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "This alarm looks back as long as CloudWatch allows."
       metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
       periods      = { seconds = 3600, evaluated = 168 }
@@ -324,6 +369,9 @@ run "hours_of_more_than_a_week" {
   variables {
     alarms = { long = {
       name         = "long"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "This alarm looks back for a week and an hour."
       metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
       periods      = { seconds = 3600, evaluated = 169 }
@@ -345,6 +393,9 @@ run "below_a_percentile" {
   variables {
     alarms = { slow = {
       name         = "slow"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "This alarm fires below a percentile and doesn't say when it stops."
       metric       = { namespace = "AWS/ApiGateway", metric_name = "Latency", dimensions = {}, statistic = "p99" }
       periods      = { seconds = 60, evaluated = 1 }
@@ -367,7 +418,7 @@ run "below_a_percentile" {
 
   assert {
     condition = (
-      output.alarms["slow"].alarm_actions == toset(var.actions)
+      output.alarms["slow"].alarm_actions == toset(var.actions.page)
       && length(coalesce(output.alarms["slow"].ok_actions, [])) == 0
     )
     error_message = "The alarm notifies only when it starts to fire."
@@ -384,6 +435,9 @@ run "expression_without_metric" {
   variables {
     alarms = { nothing = {
       name         = "nothing"
+      severity     = "page"
+      effect       = "none."
+      first        = "ops/readplane status"
       description  = "CloudWatch refuses this alarm: Period must not be null."
       expression   = { id = "sum", label = "Sum", text = "1 + 1", metrics = {} }
       periods      = { seconds = 60, evaluated = 1 }
@@ -405,6 +459,9 @@ run "series_without_period" {
   variables {
     alarms = { turn = {
       name        = "turn"
+      severity    = "page"
+      effect      = "none."
+      first       = "ops/readplane status"
       description = "CloudWatch refuses this alarm: TIME_SERIES has no period."
       expression = {
         id      = "sum"
@@ -420,4 +477,83 @@ run "series_without_period" {
   }
 
   expect_failures = [var.alarms]
+}
+
+run "part_of_a_composite_alarm" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { part = {
+      name              = "part"
+      severity          = "page"
+      part_of_composite = true
+      description       = "This alarm is a part of the composite alarm."
+      effect            = "requests fail."
+      first             = "ops/readplane status"
+      metric            = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
+      periods           = { seconds = 60, evaluated = 1 }
+      threshold         = 0
+      missing_data      = "missing"
+    } }
+  }
+
+  assert {
+    condition = (
+      length(coalesce(output.alarms["part"].alarm_actions, [])) == 0
+      && length(coalesce(output.alarms["part"].ok_actions, [])) == 0
+    )
+    error_message = "The composite alarm notifies for its parts, so that one fault notifies once."
+  }
+}
+
+run "unknown_severity" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { urgent = {
+      name         = "urgent"
+      severity     = "urgent"
+      description  = "This alarm is a part of the composite alarm."
+      effect       = "requests fail."
+      first        = "ops/readplane status"
+      metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
+      periods      = { seconds = 60, evaluated = 1 }
+      threshold    = 0
+      missing_data = "missing"
+    } }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "text_that_is_too_long" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { long = {
+      name         = "long"
+      severity     = "page"
+      description  = "This alarm is a part of the composite alarm."
+      effect       = join(" ", [for number in range(400) : "text"])
+      first        = "ops/readplane status"
+      metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
+      periods      = { seconds = 60, evaluated = 1 }
+      threshold    = 0
+      missing_data = "missing"
+    } }
+  }
+
+  expect_failures = [aws_cloudwatch_metric_alarm.this]
 }

@@ -22,12 +22,15 @@ mock_provider "aws" {
 }
 
 variables {
-  name          = "readplane"
-  network       = { vpc_id = "vpc-0c", subnet_ids = ["subnet-0a", "subnet-0b"], functions_group_id = "sg-0f" }
-  items_arn     = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
-  kms_key_arn   = "arn:aws:kms:eu-central-1:111122223333:key/k"
-  alarms        = true
-  alarm_actions = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  name        = "readplane"
+  network     = { vpc_id = "vpc-0c", subnet_ids = ["subnet-0a", "subnet-0b"], functions_group_id = "sg-0f" }
+  items_arn   = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+  kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  alarms      = true
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 
   expected_users = { read = "readplane-read", feed = "readplane-feed" }
 }

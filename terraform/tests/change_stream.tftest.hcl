@@ -22,7 +22,10 @@ variables {
   freshness_alarm_seconds = 900
   log_retention_days      = 30
   alarms                  = true
-  alarm_actions           = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 }
 
 run "keyed" {
@@ -90,6 +93,8 @@ run "keyed" {
     }
 
     # tests/unit/alarms checks the metrics and dimensions of all alarms.
+    tickets = { apply_set_aside = "ticket", throttled = "ticket" }
+
     expected_thresholds = { apply_behind = 60000, archive_behind = 900000, archive_freshness = 900 }
   }
 
@@ -251,10 +256,10 @@ run "keyed" {
   }
 
   assert {
-    condition = alltrue([for alarm in module.alarms[0].alarms :
-      alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)
+    condition = alltrue([for key, alarm in module.alarms[0].alarms :
+      alarm.alarm_actions == toset(var.alarm_actions[lookup(var.tickets, key, "page")])
     ])
-    error_message = "The alarms notify the given topics."
+    error_message = "The alarms notify the topics of their severity."
   }
 }
 

@@ -222,6 +222,11 @@ run "edge_with_its_own_certificate" {
   }
 
   assert {
+    condition     = !local.probes.primary.has_edge
+    error_message = "An edge without documents gets no request for one."
+  }
+
+  assert {
     condition     = output.edge_url == "https://www.example.com"
     error_message = "The edge has the address of its domain."
   }

@@ -31,7 +31,10 @@ variables {
   log_retention_days = 30
   tls_only           = true
   alarms             = true
-  alarm_actions      = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 }
 
 run "feed_of_both_stores" {

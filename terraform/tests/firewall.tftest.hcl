@@ -16,7 +16,10 @@ variables {
   name               = "shop"
   log_retention_days = 30
   alarms             = true
-  alarm_actions      = ["arn:aws:sns:us-east-1:111122223333:shop-alarms"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:us-east-1:111122223333:shop-alarms"]
+    ticket = ["arn:aws:sns:us-east-1:111122223333:shop-tickets"]
+  }
 
   # The defaults of the variable firewall.
   web_acl = {

@@ -14,7 +14,10 @@ variables {
   kms_key_arn          = "arn:aws:kms:eu-central-1:111122223333:key/k"
   log_retention_days   = 30
   alarms               = true
-  alarm_actions        = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 
   code = {
     zip          = "tests/mocks/artefact.txt"
@@ -124,8 +127,12 @@ run "with_everything" {
   }
 
   variables {
-    expected_names   = { errors = "readplane-write-errors", throttles = "readplane-write-throttles" }
-    expected_metrics = { errors = "Errors", throttles = "Throttles" }
+    expected_names = {
+      errors    = "readplane-write-errors"
+      slow      = "readplane-write-slow"
+      throttles = "readplane-write-throttles"
+    }
+    expected_metrics = { errors = "Errors", slow = "Duration", throttles = "Throttles" }
 
     expected_trust = {
       Sid       = "LambdaRuns"
@@ -252,7 +259,12 @@ run "with_everything" {
 
   assert {
     condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.alarm_name } == var.expected_names
-    error_message = "The function has an alarm on errors and one on throttles."
+    error_message = "The function has an alarm on errors, one on throttles, and one before its timeout."
+  }
+
+  assert {
+    condition     = module.alarms[0].alarms["slow"].threshold == 800 * var.timeout_seconds
+    error_message = "The alarm fires at 80 % of the timeout."
   }
 
   assert {
@@ -269,9 +281,9 @@ run "with_everything" {
 
   assert {
     condition = alltrue([for alarm in module.alarms[0].alarms :
-      alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)
+      [alarm.alarm_actions, alarm.ok_actions] == [for name in range(2) : toset(var.alarm_actions.ticket)]
     ])
-    error_message = "The alarms notify the given topics."
+    error_message = "The alarms notify the topics of tickets."
   }
 }
 
@@ -698,4 +710,104 @@ run "at_the_edge_with_layers" {
   }
 
   expect_failures = [aws_lambda_function.this]
+}
+
+# --- The alias that CodeDeploy moves
+
+run "no_alias_for_codedeploy" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = length(aws_lambda_alias.released) == 0 && output.released_alias == null
+    error_message = "By default, a function has the alias `live` only."
+  }
+
+  assert {
+    condition     = output.arn == aws_lambda_alias.this.arn && output.alias_arns == [output.arn]
+    error_message = "By default, everything calls `live`."
+  }
+}
+
+run "alias_for_codedeploy" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  override_resource {
+    target          = aws_lambda_alias.released
+    override_during = plan
+    values          = { arn = "arn:…:released-3", invoke_arn = "arn:…:released-3/invocations" }
+  }
+
+  variables {
+    release = { alias = "released-3", called = true }
+  }
+
+  assert {
+    condition     = output.arn == "arn:…:released-3" && output.invoke_arn == "arn:…:released-3/invocations"
+    error_message = "Everything calls the alias that CodeDeploy moves."
+  }
+
+  assert {
+    condition     = output.function.alias_arn == output.arn && output.authorizer.invoke_arn == output.invoke_arn
+    error_message = "So do authorizers, and what a team connects."
+  }
+
+  assert {
+    condition     = output.qualifier == "live" && output.released_alias == "released-3"
+    error_message = "`live` stays, and names the newest version that has passed its check."
+  }
+
+  assert {
+    condition     = output.alias_arns == [aws_lambda_alias.this.arn, "arn:…:released-3"]
+    error_message = "The policies of callers allow both aliases."
+  }
+
+  assert {
+    condition     = one(values(aws_lambda_alias.released)).function_version == "1"
+    error_message = "A new alias points to the newest version."
+  }
+}
+
+run "alias_that_is_no_longer_called" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    release = { alias = "released-3", called = false }
+  }
+
+  assert {
+    condition     = output.arn == aws_lambda_alias.this.arn && output.released_alias == "released-3"
+    error_message = "Everything calls `live` again, and the other alias stays."
+  }
+}
+
+run "alias_for_codedeploy_at_the_edge" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    edge                 = true
+    snap_start           = false
+    reserved_concurrency = null
+    kms_key_arn          = null
+    check                = null
+    release              = { alias = "released-1", called = true }
+    code                 = { zip = "tests/mocks/artefact.txt", architecture = "x86_64", layers = [] }
+  }
+
+  expect_failures = [var.release]
 }

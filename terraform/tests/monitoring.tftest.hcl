@@ -4,11 +4,19 @@ mock_provider "aws" {
   override_during = plan
 }
 
+# Otherwise, both topics would have the same ARN.
+override_resource {
+  target          = module.ticket_topic.aws_sns_topic.alarms
+  override_during = plan
+  values          = { arn = "arn:aws:sns:eu-central-1:111122223333:readplane-tickets" }
+}
+
 variables {
   name          = "readplane"
   notify        = { emails = ["operations@example.com"], phone_numbers = ["+4915112345678"] }
   kms_key_arn   = "arn:aws:kms:eu-central-1:111122223333:key/k"
   alarm_actions = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  tickets       = null
   sources = {
     subdivisions = { staleness_budget = 300 }
     currencies   = { staleness_budget = 86400 }
@@ -53,6 +61,7 @@ run "with_key_and_sources" {
       readplane-stale-subdivisions          = "Staleness"
       readplane-sweep-refused-currencies    = "SweepRefused"
       readplane-sweep-refused-subdivisions  = "SweepRefused"
+      readplane-ticket-notifications-failed = "NumberOfNotificationsFailed"
     }
 
     expected_thresholds = {
@@ -73,6 +82,7 @@ run "with_key_and_sources" {
       readplane-stale-subdivisions          = 300
       readplane-sweep-refused-currencies    = 0
       readplane-sweep-refused-subdivisions  = 0
+      readplane-ticket-notifications-failed = 0
     }
 
     expected_dimensions = {
@@ -91,7 +101,19 @@ run "with_key_and_sources" {
       readplane-stale-subdivisions          = { Source = "subdivisions", Stack = "readplane" }
       readplane-sweep-refused-currencies    = { Source = "currencies", Stack = "readplane" }
       readplane-sweep-refused-subdivisions  = { Source = "subdivisions", Stack = "readplane" }
+      readplane-ticket-notifications-failed = { TopicName = "readplane-tickets" }
     }
+
+    # The first word of the titles.
+    expected_order = [
+      "API", "probe", "write", "apply", "publish", "read", "malformed", "currencies", "subdivisions", "items",
+      "quarantine", "cost",
+    ]
+
+    expected_pages = [
+      "readplane-apply-objects-failed", "readplane-region-behind-currencies", "readplane-region-behind-subdivisions",
+      "readplane-stale-currencies", "readplane-stale-subdivisions",
+    ]
 
     expected_source     = { Source = "currencies", Stack = "readplane" }
     expected_expression = "IF(polls > 0 AND (FILL(snapshots, 0) >= polls OR FILL(freshness, 0) >= polls), 1, 0)"
@@ -256,19 +278,31 @@ run "with_key_and_sources" {
   }
 
   assert {
-    condition = alltrue([for alarm in output.alarms :
-      alarm.alarm_actions == toset(concat([output.topic_arn], var.alarm_actions))
+    condition = var.expected_pages == [
+      for name, alarm in output.alarms : name if !contains(alarm.alarm_actions, output.ticket_topic_arn)
+    ]
+    error_message = "Pages don't notify the topic of tickets."
+  }
+
+  assert {
+    condition = alltrue([for name, alarm in output.alarms :
+      length(setsubtract(local.pages, alarm.alarm_actions)) == 0 if !endswith(name, "-notifications-failed")
     ])
-    error_message = "Every alarm notifies the topic and alarm_actions when it starts to fire."
+    error_message = "Pages notify the topic of pages and alarm_actions, and tickets do so by default."
+  }
+
+  assert {
+    condition     = contains(output.alarms["readplane-notifications-failed"].alarm_actions, output.ticket_topic_arn)
+    error_message = "A topic that fails is told to both topics."
   }
 
   assert {
     condition = alltrue([
       for name, alarm in output.alarms :
-      alarm.ok_actions == (name == "readplane-notifications-failed" ? toset([]) : alarm.alarm_actions)
+      alarm.ok_actions == (endswith(name, "notifications-failed") ? toset([]) : alarm.alarm_actions)
     ])
     error_message = <<-EOT
-      Every alarm notifies the same topics when it stops. Only the alarm on failed notifications doesn't, because that
+      Every alarm notifies the same topics when it stops. Only the alarms on failed notifications don't, because that
       message would fail too.
     EOT
   }
@@ -281,8 +315,15 @@ run "with_key_and_sources" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 4 * (2 + 4)
-    error_message = "One row for each source, and one each for write, apply, publish and read."
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 4 * (2 + 7)
+    error_message = "One row for each source, and one each for clients, write, apply, publish, read, items and cost."
+  }
+
+  assert {
+    condition = distinct([
+      for widget in jsondecode(output.dashboard).widgets : regex("^[a-zA-Z]+", widget.properties.title)
+    ]) == tolist(var.expected_order)
+    error_message = "The dashboard shows what clients see first, then the stages, the stores and the cost."
   }
 
   assert {
@@ -302,7 +343,7 @@ run "with_key_and_sources" {
 
   assert {
     condition = flatten([
-      for widget in slice(jsondecode(output.dashboard).widgets, 0, 4) : widget.properties.metrics
+      for widget in slice(jsondecode(output.dashboard).widgets, 20, 24) : widget.properties.metrics
     ]) == flatten(var.expected_source_metrics)
     error_message = "A source's row shows the metrics of poll."
   }
@@ -311,16 +352,16 @@ run "with_key_and_sources" {
     condition = [
       for widget in jsondecode(output.dashboard).widgets : widget.y
       if startswith(widget.properties.title, "currencies: ")
-    ] == [0, 0, 0, 0]
-    error_message = "All widgets of the first source are in the first row."
+    ] == [30, 30, 30, 30]
+    error_message = "All widgets of the first source are in one row, after the other stages."
   }
 
   assert {
     condition = [
       for widget in jsondecode(output.dashboard).widgets : widget.y
       if startswith(widget.properties.title, "subdivisions: ")
-    ] == [6, 6, 6, 6]
-    error_message = "All widgets of the second source are in the second row."
+    ] == [36, 36, 36, 36]
+    error_message = "All widgets of the second source are in the next row."
   }
 
   assert {
@@ -338,7 +379,7 @@ run "with_key_and_sources" {
   assert {
     condition = length(distinct([
       for widget in jsondecode(output.dashboard).widgets : "${widget.x} ${widget.y}"
-    ])) == 24
+    ])) == 36
     error_message = "The widgets don't overlap."
   }
 }
@@ -355,6 +396,8 @@ run "without_key_sources_and_recipients" {
     kms_key_arn   = null
     alarm_actions = []
     sources       = {}
+
+    expected_alarms = ["apply-objects-failed", "notifications-failed", "quarantine", "ticket-notifications-failed"]
   }
 
   assert {
@@ -368,15 +411,53 @@ run "without_key_sources_and_recipients" {
   }
 
   assert {
-    condition = keys(output.alarms) == [
-      "readplane-apply-objects-failed", "readplane-notifications-failed", "readplane-quarantine"
-    ]
-    error_message = "Without sources, the alarms of apply and of the topic still exist."
+    condition     = keys(output.alarms) == [for name in var.expected_alarms : "readplane-${name}"]
+    error_message = "Without sources, the alarms of apply and of the topics still exist."
   }
 
   assert {
-    condition     = length(jsondecode(output.dashboard).widgets) == 16
+    condition     = length(jsondecode(output.dashboard).widgets) == 28
     error_message = "Without sources, the other rows still exist."
+  }
+}
+
+run "tickets_go_elsewhere" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    tickets = {
+      emails        = ["team@example.com"]
+      alarm_actions = ["arn:aws:sns:eu-central-1:111122223333:team"]
+    }
+  }
+
+  assert {
+    condition     = output.alarm_actions.page == concat([output.topic_arn], var.alarm_actions)
+    error_message = "Pages go where they went before."
+  }
+
+  assert {
+    condition     = output.alarm_actions.ticket == concat([output.ticket_topic_arn], var.tickets.alarm_actions)
+    error_message = "Tickets page nobody."
+  }
+
+  assert {
+    condition     = keys(output.ticket_topic.subscriptions) == ["team@example.com"]
+    error_message = "The team gets the tickets."
+  }
+
+  assert {
+    condition     = keys(output.topic.subscriptions) == ["+4915112345678", "operations@example.com"]
+    error_message = "The operators get the pages."
+  }
+
+  assert {
+    condition     = output.ticket_topic.kms_key == var.kms_key_arn
+    error_message = "The customer managed key encrypts both topics."
   }
 }
 
@@ -405,5 +486,63 @@ run "in_another_partition_and_region" {
   assert {
     condition     = length(regexall("arn:aws-cn:[a-z]+:cn-north-1:", output.policies.topic)) == 2
     error_message = "The policy names the partition and the Region that the topic is in."
+  }
+}
+
+run "as_many_topics_as_the_settings_may_name" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    alarm_actions = [for name in range(4) : "arn:aws:sns:eu-central-1:111122223333:t${name}"]
+  }
+
+  assert {
+    condition     = alltrue([for alarm in output.alarms : length(alarm.alarm_actions) <= 5])
+    error_message = "CloudWatch refuses an alarm that notifies more than five topics."
+  }
+
+  assert {
+    condition     = length(setsubtract(var.alarm_actions, output.alarm_actions.page)) == 0
+    error_message = "Pages notify every topic of alarm_actions."
+  }
+
+  assert {
+    condition     = output.alarm_actions.ticket == output.alarm_actions.page
+    error_message = "Tickets go where pages go."
+  }
+}
+
+run "as_many_topics_of_each_severity_as_the_settings_may_name" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    alarm_actions = [for name in range(4) : "arn:aws:sns:eu-central-1:111122223333:t${name}"]
+    tickets = {
+      emails        = []
+      alarm_actions = [for name in range(4) : "arn:aws:sns:eu-central-1:111122223333:u${name}"]
+    }
+  }
+
+  assert {
+    condition     = alltrue([for alarm in output.alarms : length(alarm.alarm_actions) <= 5])
+    error_message = "CloudWatch refuses an alarm that notifies more than five topics."
+  }
+
+  assert {
+    condition     = length(setsubtract(var.alarm_actions, output.alarm_actions.page)) == 0
+    error_message = "Pages notify every topic of alarm_actions."
+  }
+
+  assert {
+    condition     = output.alarm_actions.ticket == concat([output.ticket_topic_arn], var.tickets.alarm_actions)
+    error_message = "Tickets notify every topic of tickets.alarm_actions."
   }
 }

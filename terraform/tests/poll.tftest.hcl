@@ -119,7 +119,10 @@ variables {
   deletion_protection = true
   log_retention_days  = 30
   alarms              = true
-  alarm_actions       = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 }
 
 run "keyed_in_two_regions" {
@@ -511,7 +514,7 @@ run "keyed_in_two_regions" {
   }
 
   assert {
-    condition     = module.alarms[0].alarms["not_invoked"].alarm_actions == toset(var.alarm_actions)
+    condition     = module.alarms[0].alarms["not_invoked"].alarm_actions == toset(var.alarm_actions.ticket)
     error_message = "The alarm notifies the given topics."
   }
 }

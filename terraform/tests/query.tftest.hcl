@@ -28,6 +28,7 @@ variables {
     aws_client         = "slim"
   }
   kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  has_key     = true
   identity = {
     user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
     client_ids    = ["web", "mobile"]
@@ -109,7 +110,7 @@ variables {
   force_destroy      = false
   tls_only           = true
   alarms             = true
-  alarm_actions      = []
+  alarm_actions      = { page = [], ticket = [] }
 }
 
 run "query_serves_the_lists_of_relational_collections" {

@@ -677,12 +677,28 @@ run "back_offices_and_alarms_in_another_partition" {
     values = { partition = "aws-us-gov" }
   }
 
+  # Otherwise, both topics of a Region would have the same ARN.
+  override_resource {
+    target          = module.monitoring[0].module.ticket_topic.aws_sns_topic.alarms
+    override_during = plan
+    values          = { arn = "arn:aws:sns:eu-central-1:111122223333:readplane-tickets" }
+  }
+
+  override_resource {
+    target          = module.replica_monitoring[0].module.ticket_topic.aws_sns_topic.alarms
+    override_during = plan
+    values          = { arn = "arn:aws:sns:eu-west-1:111122223333:readplane-tickets" }
+  }
+
   variables {
     replica          = { region = "eu-west-1" }
     notify           = { emails = ["operations@example.com"] }
     alarm_actions    = ["arn:aws:sns:eu-central-1:111122223333:operators"]
     backend_api_keys = { crm = "a-key-of-ours-0123456789" }
     needs_key        = { crm = true, erp = true, staff = false } # what an assertion below expects
+    expected_topics = [
+      "arn:aws:sns:eu-central-1:111122223333:readplane-alarms", "arn:aws:sns:eu-central-1:111122223333:operators"
+    ]
     backends = {
       crm = {
         url              = "https://crm.example.internal/api"
@@ -753,23 +769,34 @@ run "back_offices_and_alarms_in_another_partition" {
   }
 
   assert {
-    condition = local.alarm_actions == [
-      "arn:aws:sns:eu-central-1:111122223333:readplane-alarms", "arn:aws:sns:eu-central-1:111122223333:operators"
-    ]
-    error_message = "The primary Region's alarms notify its own topic and the topics that alarm_actions names."
+    condition     = local.alarm_actions.page == tolist(var.expected_topics)
+    error_message = "The primary Region's pages notify its own topic and the topics that alarm_actions names."
   }
 
   assert {
-    condition     = local.replica_alarm_actions == ["arn:aws:sns:eu-west-1:111122223333:readplane-alarms"]
-    error_message = "The replica Region's alarms notify its own topic."
+    condition     = local.alarm_actions.ticket == tolist(concat([output.ticket_topic_arn], var.expected_topics))
+    error_message = "Tickets go where pages go, and to their own topic."
+  }
+
+  assert {
+    condition     = local.replica_alarm_actions.page == tolist(["arn:aws:sns:eu-west-1:111122223333:readplane-alarms"])
+    error_message = "The replica Region's pages notify its own topic."
   }
 
   assert {
     condition = (
-      output.alarm_topic_arn == local.alarm_actions[0]
-      && output.replica_alarm_topic_arn == local.replica_alarm_actions[0]
+      output.alarm_topic_arn == local.alarm_actions.page[0]
+      && output.replica_alarm_topic_arn == local.replica_alarm_actions.page[0]
     )
-    error_message = "The outputs name both topics."
+    error_message = "The outputs name both topics of pages."
+  }
+
+  assert {
+    condition = (
+      output.ticket_topic_arn == local.alarm_actions.ticket[0]
+      && output.replica_ticket_topic_arn == local.replica_alarm_actions.ticket[0]
+    )
+    error_message = "The outputs name both topics of tickets."
   }
 
   assert {

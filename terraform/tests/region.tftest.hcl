@@ -27,6 +27,7 @@ variables {
     aws_client    = "slim"
   }
   kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  has_key     = true
   schedules   = "arn:aws:scheduler:eu-central-1:111122223333:schedule/readplane-daily/*"
   identity = {
     user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
@@ -83,7 +84,10 @@ variables {
   force_destroy      = false
   tls_only           = true
   alarms             = true
-  alarm_actions      = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 
   # What the assertions of several runs expect: the object with the schemas, and the statements that every function has.
   schemas = "{\"products\":{\"type\":\"object\"}}"
@@ -255,7 +259,7 @@ run "keyed_cached_and_documents_from_s3" {
         ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"],
         ["arn:aws:sqs:eu-central-1:111122223333:readplane-apply"],
       ]
-      ReadLogObjects    = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/log/*"]]
+      ReadLogObjects    = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/log/*", "arn:aws:s3:::a-bucket/stream/*"]]
       QuarantineChanges = [["s3:PutObject"], ["arn:aws:s3:::a-bucket/quarantine/*"]]
       FoldItems = [
         [
@@ -605,7 +609,7 @@ run "keyed_cached_and_documents_from_s3" {
   }
 
   assert {
-    condition     = module.alarms[0].alarms["publish_behind"].alarm_actions == toset(var.alarm_actions)
+    condition     = module.alarms[0].alarms["publish_behind"].alarm_actions == toset(var.alarm_actions.page)
     error_message = "The alarm notifies the operators."
   }
 }
@@ -702,6 +706,7 @@ run "unkeyed_uncached_and_documents_from_read" {
 
   variables {
     kms_key_arn           = null
+    has_key               = false
     documents_integration = "lambda"
     alarms                = false
     change_stream_arn     = null
@@ -1013,5 +1018,58 @@ run "zips_in_s3" {
   assert {
     condition     = aws_lambda_layer_version.this.filename == null
     error_message = "The layer needs no local file either."
+  }
+}
+
+# --- The probe
+
+run "a_probe_of_the_freshness_of_a_source" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    sources = { stock = { collection = "products", staleness_budget = 300 } }
+    probe   = { api_url = "https://api.example.com/v1", has_edge = true, edge_url = "https://e.example", path = null }
+
+    expected_requests = {
+      health   = { url = "https://api.example.com/v1/health", may_be_missing = false }
+      document = { url = "https://api.example.com/v1/documents/sources/stock", may_be_missing = true }
+      edge     = { url = "https://e.example/documents/sources/stock", may_be_missing = true }
+    }
+  }
+
+  assert {
+    condition     = jsonencode(local.probed) == jsonencode(var.expected_requests)
+    error_message = "A source has no freshness until its first poll, so 404 passes for it."
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule_group.probe[0].name == "readplane_probe"
+    error_message = "No stack can have this name, so no other stack has this schedule group."
+  }
+}
+
+run "a_probe_of_a_named_document_and_no_edge" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  variables {
+    probe = { api_url = "https://a.example.com/v1", has_edge = false, edge_url = null, path = "/documents/products/1" }
+
+    expected_requests = {
+      health   = { url = "https://a.example.com/v1/health", may_be_missing = false }
+      document = { url = "https://a.example.com/v1/documents/products/1", may_be_missing = false }
+    }
+  }
+
+  assert {
+    condition     = jsonencode(local.probed) == jsonencode(var.expected_requests)
+    error_message = "A document that the settings name always exists, and an edge without documents gets no request."
   }
 }

@@ -16,6 +16,7 @@ variables {
     aws_client    = "slim"
   }
   kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  has_key     = true
   identity = {
     user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
     client_ids    = ["web", "mobile"]
@@ -99,7 +100,10 @@ variables {
   force_destroy      = false
   tls_only           = true
   alarms             = true
-  alarm_actions      = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 }
 
 run "sources_and_backends" {

@@ -28,7 +28,10 @@ variables {
   deletion_protection = true
   log_retention_days  = 30
   alarms              = true
-  alarm_actions       = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 
   # What the assertions expect.
   users       = "arn:aws:rds-db:eu-central-1:111122223333:dbuser"

@@ -6,6 +6,7 @@ mock_provider "aws" {
 variables {
   name                       = "readplane"
   kms_key_arn                = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  has_key                    = true
   buffering                  = { seconds = 60, megabytes = 4 }
   storage                    = { infrequent_access_days = 30, glacier_instant_days = 90 }
   visibility_timeout_seconds = 1800
@@ -14,7 +15,10 @@ variables {
   force_destroy              = false
   tls_only                   = true
   alarms                     = true
-  alarm_actions              = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]
+  }
 }
 
 run "keyed" {
@@ -70,10 +74,14 @@ run "keyed" {
       sourceQueueArns   = ["arn:aws:sqs:eu-central-1:111122223333:readplane-apply"]
     }
 
+    expected_events = ["s3:ObjectCreated:Put", "s3:ObjectCreated:Post", "s3:ObjectCreated:CompleteMultipartUpload"]
+    key_faults      = ["AccessDenied", "Disabled", "InvalidState", "NotFound"]
+
     expected_names = {
       apply_behind       = "readplane-apply-behind"
       dead_letters       = "readplane-apply-dead-letters"
       delivery_freshness = "readplane-write-log-delivery-freshness"
+      key                = "readplane-write-log-key"
       records_lost       = "readplane-write-log-records-lost"
       throttled          = "readplane-write-log-throttled"
     }
@@ -89,6 +97,7 @@ run "keyed" {
       apply_behind       = { QueueName = "readplane-apply" }
       dead_letters       = { QueueName = "readplane-apply-dead-letters" }
       delivery_freshness = { DeliveryStreamName = "readplane-write-log" }
+      key                = null
       records_lost       = null
       throttled          = { DeliveryStreamName = "readplane-write-log" }
     }
@@ -220,22 +229,29 @@ run "keyed" {
   }
 
   assert {
-    condition     = aws_s3_bucket_notification.this.queue[0].events == toset(["s3:ObjectCreated:*"])
-    error_message = "Every new object notifies the queue."
+    condition     = aws_s3_bucket_notification.this.queue[0].events == toset(var.expected_events)
+    error_message = "Every new object notifies the queue, unless it is a copy."
   }
 
   # --- The alarms
 
   assert {
     condition     = { for key, alarm in module.alarms[0].alarms : key => alarm.alarm_name } == var.expected_names
-    error_message = "The write log has five alarms."
+    error_message = "The write log has five alarms, and one on its key."
   }
 
   assert {
-    condition = {
+    condition = alltrue([for name in var.key_faults :
+      contains(flatten(values(module.alarms[0].queries["key"])[*].metric[*].metric_name), "KMSKey${name}")
+    ])
+    error_message = "The alarm on the key watches every reason for which Firehose can't use it."
+  }
+
+  assert {
+    condition = var.expected_metrics == {
       for key, alarm in module.alarms[0].alarms : key => "${alarm.namespace} ${alarm.metric_name}"
-      if key != "records_lost"
-    } == var.expected_metrics
+      if alarm.metric_name != null
+    }
     error_message = "Each alarm watches the metric that it is named after."
   }
 
@@ -247,10 +263,10 @@ run "keyed" {
   }
 
   assert {
-    condition = alltrue([for alarm in module.alarms[0].alarms :
-      alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)
+    condition = alltrue([for key, alarm in module.alarms[0].alarms :
+      alarm.alarm_actions == toset(var.alarm_actions[key == "dead_letters" ? "ticket" : "page"])
     ])
-    error_message = "The alarms notify the given topics."
+    error_message = "The alarms notify the topics of their severity."
   }
 
   assert {
@@ -325,7 +341,7 @@ run "old_versions" {
   # Every prefix of the bucket but config/: those of this module, and those of quarantine, failed batches and archive.
   assert {
     condition = toset(module.bucket.noncurrent_prefixes) == toset([
-      "aws/", "contract/", "errors/", "log/", "quarantine/", "stream/",
+      "aws/", "config/jobs/", "contract/", "errors/", "log/", "quarantine/", "stream/",
     ])
     error_message = "S3 deletes old versions everywhere but under config/, which older versions of functions read."
   }
@@ -357,6 +373,24 @@ run "in_another_partition" {
   }
 }
 
+run "unkeyed" {
+  command = plan
+
+  module {
+    source = "./modules/write_log"
+  }
+
+  variables {
+    kms_key_arn = null
+    has_key     = false
+  }
+
+  assert {
+    condition     = !contains(keys(module.alarms[0].alarms), "key")
+    error_message = "Without a customer managed key there is no alarm on it."
+  }
+}
+
 run "unkeyed_on_an_emulator" {
   command = plan
 
@@ -366,6 +400,7 @@ run "unkeyed_on_an_emulator" {
 
   variables {
     kms_key_arn = null
+    has_key     = false
     buffering   = { seconds = 0, megabytes = 1 }
     tls_only    = false
     alarms      = false

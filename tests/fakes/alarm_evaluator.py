@@ -18,6 +18,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, NamedTuple
 
 State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
@@ -116,7 +117,14 @@ def _statistic(name: str, values: list[float]) -> float:
 
 
 def states(
-    alarm: Alarm, recording: Recording, seconds: int, *, extra: int = 2, fills_empty: bool = True, state: State = "OK"
+    alarm: Alarm,
+    recording: Recording,
+    seconds: int,
+    *,
+    extra: int = 2,
+    fills_empty: bool = True,
+    state: State = "OK",
+    since: int = 0,
 ) -> Iterator[tuple[int, State]]:
     """Evaluate an alarm at the end of each period, and yield the time in seconds and the alarm's state.
 
@@ -124,10 +132,11 @@ def states(
     :param extra: how many more periods than ``alarm.evaluated`` CloudWatch fetches.
     :param fills_empty: whether ``FILL`` fills a metric without data.
     :param state: the alarm's state before the first evaluation.
+    :param since: the time in seconds of the first evaluation. The recording before it counts all the same.
     """
     whole = {name: recording.statistics(query, alarm.period) for name, query in alarm.queries.items()}
     numbers = {name: sorted(series) for name, series in whole.items()}
-    for end in range(1, seconds // alarm.period + 1):
+    for end in range(max(1, since // alarm.period), seconds // alarm.period + 1):
         periods = range(max(0, end - alarm.evaluated - extra), end)
         window = {
             name: {
@@ -247,7 +256,7 @@ class Maths:
 
     def value(self, text: str) -> Value:
         """Return the value of an expression."""
-        tokens = _tokens(text)
+        tokens = list(_tokens(text))
         value, rest = self._logic(tokens)
         if rest:
             raise MathsError(f"{text}: can't read {rest}")
@@ -337,7 +346,8 @@ class Maths:
         raise MathsError(f"{name} with these arguments: this evaluator doesn't know it, or CloudWatch refuses it")
 
 
-def _tokens(text: str) -> list[str]:
+@cache
+def _tokens(text: str) -> tuple[str, ...]:
     tokens, position = [], 0
     while position < len(text.rstrip()):
         found = _TOKEN.match(text, position)
@@ -345,7 +355,7 @@ def _tokens(text: str) -> list[str]:
             raise MathsError(f"{text}: can't read {text[position:]}")
         tokens.append(found[1])
         position = found.end()
-    return tokens
+    return tuple(tokens)
 
 
 def _after(token: str, tokens: list[str]) -> list[str]:

@@ -21,11 +21,24 @@ locals {
   }
 }
 
+locals {
+  # Key of each alarm -> what a notification says. The text ends with what to do first, so that it needs no other page.
+  descriptions = { for key, alarm in var.alarms : key => join("\n", [
+    alarm.description,
+    "Clients: ${alarm.effect}",
+    "First: ${alarm.first}",
+    "Runbook: docs/runbooks/${coalesce(alarm.runbook, alarm.name)}.md",
+  ]) }
+
+  # Key of each alarm -> the topics that it notifies. The composite alarm notifies them for its parts.
+  actions = { for key, alarm in var.alarms : key => alarm.part_of_composite ? [] : var.actions[alarm.severity] }
+}
+
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = var.alarms
 
   alarm_name        = "${var.name}-${each.value.name}"
-  alarm_description = each.value.description
+  alarm_description = local.descriptions[each.key]
 
   # CloudWatch refuses these attributes for an alarm with an expression. In such an alarm, each metric has them itself.
   namespace   = one(each.value.metric[*].namespace)
@@ -41,8 +54,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   comparison_operator = each.value.fires_below ? "LessThanThreshold" : "GreaterThanThreshold"
   threshold           = each.value.threshold
   treat_missing_data  = each.value.missing_data
-  alarm_actions       = var.actions
-  ok_actions          = each.value.notifies_ok ? var.actions : []
+  alarm_actions       = local.actions[each.key]
+  ok_actions          = each.value.notifies_ok ? local.actions[each.key] : []
 
   dynamic "metric_query" {
     for_each = each.value.expression[*]
@@ -77,6 +90,14 @@ resource "aws_cloudwatch_metric_alarm" "this" {
         stat        = metric_query.value.statistic
         period      = each.value.periods.seconds
       }
+    }
+  }
+
+  # CloudWatch refuses a longer text.
+  lifecycle {
+    precondition {
+      condition     = length(local.descriptions[each.key]) <= 1024
+      error_message = "Shorten the texts of the alarm ${each.value.name}: together they may have 1,024 characters."
     }
   }
 }

@@ -9,7 +9,13 @@ variable "alarms" {
     is true.
 
     - name: the rest of the alarm's name, after the stack name.
-    - description: says what is wrong and what to look at. Notifications contain it.
+    - severity: `page` if clients notice the fault, or if data may be lost before the next working day. Otherwise
+      `ticket`.
+    - part_of_composite: whether a composite alarm notifies for this alarm, which then notifies nobody itself.
+    - description: says what is wrong and what to look at. Notifications contain it, and the next three.
+    - effect: what clients notice, after the word "Clients:".
+    - first: the first command to run.
+    - runbook: name of the file in docs/runbooks, without the ending; the alarm's name if it is null.
     - metric: the metric that the alarm watches; null if it watches an expression.
     - expression: the metric maths that the alarm watches; null if it watches a metric. `text` is the expression that
       the alarm compares with the threshold. It refers to `metrics` and `steps` by their keys. A step is an expression
@@ -21,8 +27,13 @@ variable "alarms" {
     - notifies_ok: whether the alarm also notifies when it stops.
   EOT
   type = map(object({
-    name        = string
-    description = string
+    name              = string
+    severity          = string
+    part_of_composite = optional(bool, false)
+    description       = string
+    effect            = string
+    first             = string
+    runbook           = optional(string)
 
     metric = optional(object({
       namespace   = string
@@ -55,6 +66,11 @@ variable "alarms" {
     missing_data = string
     notifies_ok  = optional(bool, true)
   }))
+
+  validation {
+    condition     = alltrue([for alarm in values(var.alarms) : contains(["page", "ticket"], alarm.severity)])
+    error_message = "Give each alarm the severity page or ticket."
+  }
 
   validation {
     condition     = alltrue([for alarm in values(var.alarms) : (alarm.metric == null) != (alarm.expression == null)])
@@ -100,6 +116,8 @@ variable "alarms" {
 }
 
 variable "actions" {
-  description = "ARNs of the SNS topics that each alarm notifies, when it starts to fire and when it stops."
-  type        = list(string)
+  description = <<-EOT
+    Severity -> ARNs of the SNS topics that its alarms notify, when they start to fire and when they stop.
+  EOT
+  type        = object({ page = list(string), ticket = list(string) })
 }

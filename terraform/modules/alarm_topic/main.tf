@@ -1,5 +1,5 @@
-# An SNS topic for the alarms of one Region, whom it notifies, and the alarm on its own deliveries. Each Region has its
-# own, because an alarm can't notify a topic of another Region.
+# An SNS topic for the alarms of one severity in one Region, whom it notifies, and the alarm on its own deliveries. Each
+# Region has its own topics, because an alarm can't notify a topic of another Region.
 data "aws_caller_identity" "current" {}
 
 data "aws_region" "current" {}
@@ -11,8 +11,11 @@ locals {
   region     = data.aws_region.current.name
   partition  = data.aws_partition.current.partition
 
+  # The topic of pages has the name of the only topic that older stacks have, so their subscriptions stay.
+  topic_name = { page = "${var.name}-alarms", ticket = "${var.name}-tickets" }[var.severity]
+
   # The topic's ARN is composed here, because the topic's own policy needs it before the topic exists.
-  topic_arn  = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${var.name}-alarms"
+  topic_arn  = "arn:${local.partition}:sns:${local.region}:${local.account_id}:${local.topic_name}"
   alarm_arns = "arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:*"
 
   # Allows CloudWatch to publish alarms to the topic. Without a policy, SNS lets only principals of this account publish
@@ -37,7 +40,7 @@ locals {
 # Without a customer managed key, the topic isn't encrypted. AWS's managed key for SNS is no alternative: CloudWatch may
 # not use that key, and the key's policy can't be changed, so the topic would get no alarms.
 resource "aws_sns_topic" "alarms" {
-  name              = "${var.name}-alarms"
+  name              = local.topic_name
   display_name      = var.name # every SMS begins with this name
   kms_master_key_id = var.kms_key_arn
 }
@@ -72,19 +75,31 @@ resource "aws_sns_topic_subscription" "phone" {
 }
 
 # Fires if SNS can't deliver an alarm to one of the topic's subscribers: an address that no longer exists, a phone
-# number without SMS, an endpoint that responds with errors. The other subscribers, and the topics in alarm_actions, get
-# this alarm. SNS emits the metric only for a failed delivery, so missing data is calm.
+# number without SMS, an endpoint that responds with errors. The other subscribers, the topic of the other severity and
+# the topics in alarm_actions get this alarm. SNS emits the metric only for a failed delivery, so missing data is calm.
 #
 # This alarm doesn't notify when it stops. That message would fail too, and the failure would fire the alarm again.
+locals {
+  own_alarm = {
+    page   = { name = "notifications-failed", effect = "none, but nobody may hear of the next fault." }
+    ticket = { name = "ticket-notifications-failed", effect = "none. Tickets may get lost." }
+  }[var.severity]
+
+  notified = concat([aws_sns_topic.alarms.arn], var.other_topics)
+}
+
 module "alarms" {
   source = "../alarm"
 
   name    = var.name
-  actions = concat([aws_sns_topic.alarms.arn], var.alarm_actions)
+  actions = { page = local.notified, ticket = local.notified }
 
   alarms = {
     notifications_failed = {
-      name = "notifications-failed"
+      name     = local.own_alarm.name
+      severity = var.severity
+      effect   = local.own_alarm.effect
+      first    = "ops/readplane status"
       description = join(" ", [
         "SNS couldn't deliver an alarm to a subscriber of ${aws_sns_topic.alarms.name}. Look at the topic's",
         "subscriptions, and send a test message to each.",

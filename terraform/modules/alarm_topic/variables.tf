@@ -3,6 +3,11 @@ variable "name" {
   type        = string
 }
 
+variable "severity" {
+  description = "Severity of the alarms that notify the topic: `page` or `ticket`."
+  type        = string
+}
+
 variable "notify" {
   description = "E-mail addresses and phone numbers that the alarms notify."
   type        = object({ emails = list(string), phone_numbers = list(string) })
@@ -15,7 +20,7 @@ variable "kms_key_arn" {
   type        = string
 }
 
-variable "alarm_actions" {
+variable "other_topics" {
   description = "ARNs of SNS topics that the alarm on this topic's deliveries notifies, in addition to the topic."
   type        = list(string)
 }

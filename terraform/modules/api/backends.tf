@@ -134,6 +134,18 @@ resource "aws_lambda_permission" "authorizer" {
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/*"
 }
 
+# The same for the alias that CodeDeploy moves (functions.tf).
+resource "aws_lambda_permission" "authorizer_released" {
+  count = length(aws_lambda_permission.authorizer) == 1 && try(var.key_authorizer.released_alias, null) != null ? 1 : 0
+
+  statement_id  = "${var.name}-api-authorizers"
+  action        = "lambda:InvokeFunction"
+  function_name = var.key_authorizer.function_name
+  qualifier     = var.key_authorizer.released_alias
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/*"
+}
+
 # The usage plan of each backend with API keys. It limits each key, counted over all of the backend's methods. AWS
 # enforces the limits on a best-effort basis, so they protect a back office but are too inexact for billing.
 resource "aws_api_gateway_usage_plan" "this" {

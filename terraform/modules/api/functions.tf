@@ -30,3 +30,16 @@ resource "aws_lambda_permission" "invoke" {
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/${each.value.method}/*"
 }
+
+# The same for the alias that CodeDeploy moves. The API may call both aliases, because it still calls one of them while
+# Terraform switches it to the other.
+resource "aws_lambda_permission" "invoke_released" {
+  for_each = { for key, call in local.permissions : key => call if var.functions[call.function].released_alias != null }
+
+  statement_id  = "${var.name}-api-${each.value.method}"
+  action        = "lambda:InvokeFunction"
+  function_name = var.functions[each.value.function].function_name
+  qualifier     = var.functions[each.value.function].released_alias
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/${each.value.method}/*"
+}

@@ -24,13 +24,15 @@ variable "user_pool_arn" {
 
 variable "functions" {
   description = <<-EOT
-    Name of each function that routes can use -> how to call it. arn and invoke_arn are those of the function's alias.
+    Name of each function that routes can use -> how to call it. arn and invoke_arn are those of the alias that is
+    called. The API may call the alias `qualifier` and, if there is one, `released_alias`.
   EOT
   type = map(object({
-    arn           = string
-    invoke_arn    = string
-    function_name = string
-    qualifier     = string
+    arn            = string
+    invoke_arn     = string
+    function_name  = string
+    qualifier      = string
+    released_alias = optional(string)
   }))
   default = {}
 }
@@ -203,9 +205,10 @@ variable "key_authorizer" {
     The function that decides which backend an API key opens; null if no route lets an API key alone decide.
   EOT
   type = object({
-    invoke_arn    = string
-    function_name = string
-    qualifier     = string
+    invoke_arn     = string
+    function_name  = string
+    qualifier      = string
+    released_alias = optional(string)
   })
   default = null
 }

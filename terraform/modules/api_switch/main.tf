@@ -21,8 +21,13 @@ locals {
 # Route 53 takes metrics of standard resolution, and these statistics only: Average, Minimum, Maximum, Sum, SampleCount.
 # https://docs.aws.amazon.com/Route53/latest/APIReference/API_AlarmIdentifier.html
 resource "aws_cloudwatch_metric_alarm" "this" {
-  alarm_name        = "${var.name}-leave-${var.leaves}"
-  alarm_description = "While this is on, Route 53 leads no client to ${var.leaves}. On: ${local.command} 1. Off: … 0."
+  alarm_name = "${var.name}-leave-${var.leaves}"
+  alarm_description = join("\n", [
+    "An operator leads clients away from ${var.leaves}. To lead them back, run the first command.",
+    "Clients: Route 53 leads none to the API in ${var.leaves}.",
+    "First: ${local.command} 0",
+    "Runbook: docs/runbooks/leave.md",
+  ])
 
   namespace   = local.metric.namespace
   metric_name = local.metric.name
@@ -35,6 +40,6 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   evaluation_periods  = 1
   treat_missing_data  = "ignore" # the switch stays as the operator left it
 
-  alarm_actions = var.alarm_actions
-  ok_actions    = var.alarm_actions
+  alarm_actions = var.alarm_actions.page
+  ok_actions    = var.alarm_actions.page
 }

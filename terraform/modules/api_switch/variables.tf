@@ -9,6 +9,6 @@ variable "leaves" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics, in the switch's Region, that learn when it is moved."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics in the switch's Region. Those of `page` learn when it is moved."
+  type        = object({ page = list(string), ticket = list(string) })
 }

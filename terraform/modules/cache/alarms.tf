@@ -32,6 +32,7 @@ locals {
       statistic = "Sum"
       threshold = 0
       periods   = local.mostly
+      effect    = "reads are slower."
       description = join(" ", [
         "The item cache evicts entries, because it is full, so more reads go to DynamoDB. ${local.room}, or set",
         "cache = false in collections that are read seldom.",
@@ -44,6 +45,7 @@ locals {
       statistic = "Maximum"
       threshold = local.connections
       periods   = local.mostly
+      effect    = "none yet."
       description = join(" ", [
         "The item cache has more than ${local.connections} connections, one for each running execution of read, and",
         "it takes 65,000. Set or lower functions.read.reserved_concurrency.",
@@ -55,6 +57,7 @@ locals {
       statistic = "Sum"
       threshold = 0
       periods   = local.sometimes
+      effect    = "reads are slower."
       description = join(" ", [
         "The item cache refuses to let functions sign in, so reads go to DynamoDB. Compare the policies of read and",
         "feed (elasticache:Connect) with the cache and its users.",
@@ -66,6 +69,7 @@ locals {
       statistic = "Sum"
       threshold = 0
       periods   = local.sometimes
+      effect    = "some reads are slower."
       description = join(" ", [
         "ElastiCache throttles sign-ins to the item cache, because too many executions start at once. These reads go",
         "to DynamoDB. Look for what makes Lambda start so many executions of read.",
@@ -79,6 +83,7 @@ locals {
       statistic = "Maximum"
       threshold = 900000000 * try(local.serverless.max_gb, 0) # 90 %
       periods   = local.mostly
+      effect    = "none yet."
       description = join(" ", [
         "The item cache is filled to 90 % of cache.serverless.max_gb. When it is full, it evicts the entries that",
         "nobody has read for longest. Raise the limit, or lower cache.stale_seconds.",
@@ -90,6 +95,7 @@ locals {
       statistic = "Sum"
       threshold = 48 * try(local.serverless.max_ecpu_per_second, 0) # 80 % of a minute
       periods   = local.mostly
+      effect    = "none yet."
       description = join(" ", [
         "The item cache uses more than 80 % of cache.serverless.max_ecpu_per_second. Raise the limit before",
         "ElastiCache throttles requests.",
@@ -101,6 +107,7 @@ locals {
       statistic = "Sum"
       threshold = 0
       periods   = local.sometimes
+      effect    = "some reads are slower."
       description = join(" ", [
         "ElastiCache throttles requests to the item cache, so these reads go to DynamoDB. The load grows faster than",
         "the cache, or it has reached cache.serverless.max_ecpu_per_second.",
@@ -114,6 +121,7 @@ locals {
       statistic = "Maximum"
       threshold = 90
       periods   = local.mostly
+      effect    = "none yet."
       description = join(" ", [
         "A node of the item cache uses more than 90 % of its memory. When it is full, it evicts the entries that",
         "nobody has read for longest. Choose a larger cache.nodes.type, or lower cache.stale_seconds.",
@@ -126,6 +134,7 @@ locals {
       statistic = "Average"
       threshold = 80
       periods   = local.mostly
+      effect    = "reads are slower."
       description = join(" ", [
         "A node of the item cache is busy for more than 80 % of the time, so reads wait for it. Choose a larger",
         "cache.nodes.type.",
@@ -138,6 +147,7 @@ locals {
       statistic = "Maximum"
       threshold = 10
       periods   = local.mostly
+      effect    = "none yet."
       description = join(" ", [
         "A replica of the item cache is more than ten seconds behind the primary node. If it took over now, entries",
         "would go back to older versions for up to cache.fresh_seconds. Look at the nodes' CPU and network.",
@@ -151,6 +161,7 @@ locals {
       statistic = "Maximum"
       threshold = 0
       periods   = local.mostly
+      effect    = "reads are slower."
       description = join(" ", [
         "The item cache evicts items, because it is full, so more reads go to DynamoDB. ${local.room}, or set cache",
         "= false in collections that are read seldom.",
@@ -162,6 +173,7 @@ locals {
       statistic = "Average"
       threshold = 80
       periods   = local.mostly
+      effect    = "reads are slower."
       description = join(" ", [
         "The item cache is busy for more than 80 % of the time. Raise cache.dax.nodes, or choose a larger",
         "cache.dax.node_type.",
@@ -173,6 +185,7 @@ locals {
       statistic = "Sum"
       threshold = 0
       periods   = local.sometimes
+      effect    = "some reads are slower."
       description = join(" ", [
         "The item cache fails requests, so these reads go to DynamoDB. Look at the events of the DAX cluster",
         "${local.id} and at its role.",
@@ -217,6 +230,9 @@ locals {
 
   alarms = { for alarm, rule in local.rules : alarm => merge(local.watched[alarm], {
     name         = "cache-${alarm}"
+    severity     = "ticket" # without the cache, DynamoDB serves the reads
+    effect       = rule.effect
+    first        = "ops/readplane status"
     description  = rule.description
     periods      = rule.periods
     threshold    = rule.threshold

@@ -15,7 +15,10 @@ module "alarms" {
     # Lambda emits the metric only when it invokes the function. So the alarm goes silent with a mapping that can't run,
     # and `apply_stopped` fires instead.
     apply_behind = {
-      name = "changes-behind"
+      name     = "changes-behind"
+      severity = "page"
+      effect   = "they read old items of the collections with sources."
+      first    = "ops/readplane status"
       description = join(" ", [
         "Changes of back offices have waited for apply-stream for more than a minute. Check whether it fails, whether",
         "Lambda throttles it, and whether change_stream.shards or parallelization_factor is too low. After six hours",
@@ -39,7 +42,10 @@ module "alarms" {
     # Fires if the event source mapping doesn't poll the change stream: if it is disabled, or if it can't read the
     # stream. A mapping that polls an idle stream emits zeros. So only missing data can fire this alarm.
     apply_stopped = {
-      name = "changes-stopped"
+      name     = "changes-stopped"
+      severity = "page"
+      effect   = "they read old items of the collections with sources."
+      first    = "ops/readplane status"
       description = join(" ", [
         "Nothing reads the change stream for apply-stream, so changes of back offices don't reach the items. Look at",
         "the state of the event source mapping of ${var.apply.function_name}, and at the policy of the function's",
@@ -66,7 +72,10 @@ module "alarms" {
     #
     # Lambda emits the metrics only for such a batch, so missing data is calm.
     apply_set_aside = {
-      name = "changes-set-aside"
+      name     = "changes-set-aside"
+      severity = "ticket"
+      effect   = "they read old versions of some items."
+      first    = "ops/readplane dead-letters list"
       description = join(" ", [
         "Lambda gave up a batch of the change stream after six hours, so some items are old. Run ops/readplane",
         "dead-letters list, remove the cause, then run ops/readplane dead-letters redrive. If the list is empty,",
@@ -109,7 +118,10 @@ module "alarms" {
     # Fires if Kinesis throttles `poll` for most of a quarter of an hour. `poll` sends throttled records again, so a
     # short burst does no harm. Kinesis emits the metric with the writes, so missing data means that nobody writes.
     throttled = {
-      name = "changes-throttled"
+      name     = "changes-throttled"
+      severity = "ticket"
+      effect   = "they read changes of back offices a little later."
+      first    = "ops/readplane status"
       description = join(" ", [
         "Kinesis refuses changes of back offices, because they are more than its shards take. Raise",
         "change_stream.shards, or set change_stream.on_demand.",
@@ -133,7 +145,10 @@ module "alarms" {
     # Firehose emits the age only of records that it has read. If it can't read the stream, `archive_behind` or
     # `archive_stopped` fires.
     archive_freshness = {
-      name = "changes-archive-freshness"
+      name     = "changes-archive-freshness"
+      severity = "page"
+      effect   = "none. Without the archive, the items of sources can't be rebuilt."
+      first    = "aws logs tail ${module.archive.log_group} --since 1h"
       description = join(" ", [
         "Firehose doesn't archive changes of back offices in S3 in time. Look for the reason in",
         "${module.archive.log_group}. The archive never gets a change that Firehose can't write within 24 hours.",
@@ -154,7 +169,10 @@ module "alarms" {
     # Fires if Firehose reads the change stream, but falls behind. Without a read there is no value, and then
     # `archive_stopped` fires.
     archive_behind = {
-      name = "changes-archive-behind"
+      name     = "changes-archive-behind"
+      severity = "page"
+      effect   = "none. Without the archive, the items of sources can't be rebuilt."
+      first    = "aws logs tail ${module.archive.log_group} --since 1h"
       description = join(" ", [
         "Firehose reads the change stream too slowly to archive it. Look for throttles of GetRecords: a shard allows",
         "five reads a second for all its readers. The archive never gets a change that Kinesis deletes after",
@@ -180,7 +198,10 @@ module "alarms" {
     # stream that is idle. CloudWatch treats a missing value as 0 in a sum. Without arrivals there is nothing to
     # archive, so missing data is calm.
     archive_stopped = {
-      name = "changes-archive-stopped"
+      name     = "changes-archive-stopped"
+      severity = "page"
+      effect   = "none. Without the archive, the items of sources can't be rebuilt."
+      first    = "aws logs tail ${module.archive.log_group} --since 3h"
       description = join(" ", [
         "Firehose reads nothing from the change stream, so changes of back offices aren't archived. Look for the",
         "reason in ${module.archive.log_group}, and at the role and the key of the stream. The archive never gets a",

@@ -51,8 +51,8 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics that the alarms notify."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics that its alarms notify."
+  type        = object({ page = list(string), ticket = list(string) })
 }
 
 variable "roles" {

@@ -11,7 +11,10 @@ module "alarms" {
   alarms = {
     # One period isn't enough, because a single failed request of a quiet stack is a large share of its requests.
     errors = {
-      name = "edge-errors"
+      name     = "edge-errors"
+      severity = "page"
+      effect   = "some requests to the edge fail."
+      first    = "ops/readplane status"
       description = join(" ", [
         "More than 5 % of the requests to the edge end with a 5xx. If an alarm on the API's errors is on too, begin",
         "there. Otherwise look at the paths and x-edge-detailed-result-type in the log ${local.log_group}",

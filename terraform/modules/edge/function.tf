@@ -80,7 +80,7 @@ module "edge_auth" {
 
   # CloudFront's copies of the function send their metrics in the Regions where they run.
   alarms        = false
-  alarm_actions = []
+  alarm_actions = { page = [], ticket = [] }
 }
 
 resource "aws_ssm_parameter" "settings" {

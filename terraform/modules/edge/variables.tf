@@ -165,9 +165,9 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics in us-east-1 that every alarm notifies."
-  type        = list(string)
-  default     = []
+  description = "Severity -> ARNs of the SNS topics in us-east-1 that its alarms notify."
+  type        = object({ page = list(string), ticket = list(string) })
+  default     = { page = [], ticket = [] }
 }
 
 variable "roles" {

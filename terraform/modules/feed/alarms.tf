@@ -4,19 +4,26 @@ locals {
 
   # Store -> what happens to clients while changes wait.
   effects = {
-    cache    = "Reads show a change only when its entry is older than cache.fresh_seconds."
-    database = "Lists with filter, sort or q show old items."
+    cache    = "reads show a change only when its entry is older than cache.fresh_seconds."
+    database = "lists with filter, sort or q show old items."
   }
+
+  # An entry of the cache is old for a bounded time only.
+  severities = { cache = "ticket", database = "page" }
 
   queue_alarms = merge([for store in keys(local.stores) : {
     # SQS leaves a message out of this metric once it has been received three times, but in an outage newer messages
     # show. It emits the age as long as the queue holds a message, so missing data means an empty queue.
     "${store}_behind" = {
-      name = "feed-${store}-behind"
+      name     = "feed-${store}-behind"
+      severity = local.severities[store]
+      effect   = local.effects[store]
+      first    = "aws logs tail /aws/lambda/${var.name}-feed --since 1h --filter-pattern store_failed"
+      runbook  = "feed-behind"
       description = join(" ", [
-        "Changes have waited for more than five minutes to be written to the ${local.titles[store]}.",
-        "${local.effects[store]} Look for store_failed in /aws/lambda/${var.name}-feed, and at the alarms on the",
-        "store. Nothing is lost: the changes are written when the store is back.",
+        "Changes have waited for more than five minutes to be written to the ${local.titles[store]}. Look for",
+        "store_failed in /aws/lambda/${var.name}-feed, and at the alarms on the store. Nothing is lost: feed writes",
+        "the changes when the store is back.",
       ])
 
       metric = {
@@ -34,7 +41,11 @@ locals {
     # SQS emits no metrics of a queue that nobody has used for six hours, and a dead letter may wait longer. So missing
     # data keeps the alarm's state: it stays on until the queue is empty.
     "${store}_dead_letters" = {
-      name = "feed-${store}-dead-letters"
+      name     = "feed-${store}-dead-letters"
+      severity = "ticket"
+      effect   = local.effects[store]
+      first    = "ops/readplane dead-letters list --queue feed-${store}"
+      runbook  = "feed-dead-letters"
       description = join(" ", [
         "Changes couldn't be written to the ${local.titles[store]} in ${local.attempts} attempts. Look for",
         "rows_refused, message_refused and store_failed in /aws/lambda/${var.name}-feed and remove the cause. Then run",
@@ -58,7 +69,10 @@ locals {
     # Fires if keys keep failing. A single failure may be a failover, after which the keys come again. `feed` emits the
     # metric with every batch, so missing data means that there were no changes.
     keys_failed = {
-      name = "feed-keys-failed"
+      name     = "feed-keys-failed"
+      severity = "ticket"
+      effect   = "reads through the cache, and lists with filter, sort or q, show some old items."
+      first    = "aws logs tail /aws/lambda/${var.name}-feed --since 1h --filter-pattern store_failed"
       description = join(" ", [
         "Feed can't write changes to a private store. Look for store_failed, rows_not_read, rows_not_written and",
         "rows_refused in /aws/lambda/${var.name}-feed. The keys come again after ${6 * var.function.timeout_seconds}",

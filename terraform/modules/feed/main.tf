@@ -76,6 +76,7 @@ module "function" {
   snap_start           = false # no client waits for `feed` to start
   vpc                  = var.vpc
   republish            = var.republish
+  release              = var.release
   settings             = local.settings
   secrets              = var.secrets
   statements           = local.statements

@@ -31,6 +31,14 @@ variable "republish" {
   default     = 0
 }
 
+variable "release" {
+  description = <<-EOT
+    The alias that CodeDeploy moves, and whether clients call it; null means that the function has none.
+  EOT
+  type        = object({ alias = string, called = bool })
+  default     = null
+}
+
 variable "vpc" {
   description = "Subnets and security groups of the function; null means that the function runs outside any VPC."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
@@ -116,8 +124,8 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics that the alarms notify."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics that its alarms notify."
+  type        = object({ page = list(string), ticket = list(string) })
 }
 
 variable "roles" {

@@ -27,7 +27,10 @@ module "alarms" {
     # Fires if a client sends more than its share for two of three five-minute periods. One period isn't enough, because
     # a client that retries too fast for a moment needs nobody.
     rate = {
-      name = "firewall-rate"
+      name     = "firewall-rate"
+      severity = "ticket"
+      effect   = "clients that send too much get a 429 or a 403."
+      first    = "aws logs tail ${local.log_group} --region us-east-1 --since 1h"
       description = join(" ", [
         "Clients send more requests to the edge than the firewall allows each of them. Look in the log",
         "${local.log_group} (us-east-1) who they are. If they are honest, raise firewall.rate; if not, add them to",

@@ -79,7 +79,7 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of SNS topics in this Region that the alarm notifies."
-  type        = list(string)
-  default     = []
+  description = "Severity -> ARNs of the SNS topics in this Region that its alarms notify."
+  type        = object({ page = list(string), ticket = list(string) })
+  default     = { page = [], ticket = [] }
 }

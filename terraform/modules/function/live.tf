@@ -1,5 +1,5 @@
 # How a new version of the function becomes the live one: it is ready, it passes its check, and only then the alias
-# moves to it. A version that fails its check stops the apply. The alias then still points at the version before.
+# `live` moves to it. A version that fails its check stops the apply. The alias then still points at the version before.
 
 # Waits until Lambda has made the snapshot of the first version. The AWS provider waits for the snapshot of every later
 # version, but not of the first one (hashicorp/terraform-provider-aws, issue 42693). Lambda refuses to invoke a version
@@ -58,4 +58,30 @@ resource "aws_lambda_alias" "this" {
   function_version = aws_lambda_function.this.version
 
   depends_on = [aws_lambda_invocation.check, terraform_data.first_snapshot]
+}
+
+# The alias that clients call instead of `live` if CodeDeploy shifts them to a new version step by step. Terraform
+# creates it at the version that is live then. From then on only CodeDeploy moves it, so Terraform must ignore where it
+# points: an apply during a deployment would otherwise end the deployment.
+#
+# Everything that calls the function may still call this alias while Terraform switches to `live` again. So the alias
+# stays when deployments are switched off (module record).
+resource "aws_lambda_alias" "released" {
+  for_each = toset(var.release[*].alias)
+
+  name             = each.key
+  description      = "What clients call. CodeDeploy moves it."
+  function_name    = aws_lambda_function.this.function_name
+  function_version = aws_lambda_function.this.version
+
+  lifecycle {
+    ignore_changes = [function_version, routing_config]
+  }
+
+  depends_on = [aws_lambda_invocation.check, terraform_data.first_snapshot]
+}
+
+locals {
+  released = one(values(aws_lambda_alias.released))
+  called   = try(var.release.called, false) ? local.released : aws_lambda_alias.this
 }

@@ -1,11 +1,11 @@
 output "arn" {
-  description = "ARN of the function's alias, for event source mappings and permissions."
-  value       = aws_lambda_alias.this.arn
+  description = "ARN of the alias that is called, for event source mappings and schedules."
+  value       = local.called.arn
 }
 
 output "invoke_arn" {
-  description = "Invoke ARN of the function's alias, for API Gateway."
-  value       = aws_lambda_alias.this.invoke_arn
+  description = "Invoke ARN of the alias that is called, for API Gateway."
+  value       = local.called.invoke_arn
 }
 
 output "function_name" {
@@ -14,12 +14,22 @@ output "function_name" {
 }
 
 output "qualifier" {
-  description = "Name of the function's alias."
+  description = "Name of the alias that points to the newest version that has passed its check."
   value       = aws_lambda_alias.this.name
 }
 
+output "released_alias" {
+  description = "Name of the alias that CodeDeploy moves; null if the function has none."
+  value       = one(keys(aws_lambda_alias.released))
+}
+
+output "alias_arns" {
+  description = "ARN of each alias of the function, for the policies of those who call the function."
+  value       = concat([aws_lambda_alias.this.arn], values(aws_lambda_alias.released)[*].arn)
+}
+
 output "version" {
-  description = "Published version of the function that the alias points to."
+  description = "Newest published version of the function that has passed its check."
   value       = aws_lambda_alias.this.function_version
 }
 
@@ -48,21 +58,26 @@ output "policy" {
 }
 
 output "function" {
-  description = "Name and ARN of the function, ARN of the alias that is called, and ARN of the role."
+  description = <<-EOT
+    Name and ARN of the function, ARN of the alias that is called, ARN of the role, and the name of the alias that
+    CodeDeploy moves (null if the function has none).
+  EOT
   value = {
-    name      = aws_lambda_function.this.function_name
-    arn       = aws_lambda_function.this.arn
-    alias_arn = aws_lambda_alias.this.arn
-    role_arn  = aws_iam_role.this.arn
+    name           = aws_lambda_function.this.function_name
+    arn            = aws_lambda_function.this.arn
+    alias_arn      = local.called.arn
+    role_arn       = aws_iam_role.this.arn
+    released_alias = one(keys(aws_lambda_alias.released))
   }
 }
 
 output "authorizer" {
   description = "ARN and names with which an API can use the function as its authorizer."
   value = {
-    invoke_arn    = aws_lambda_alias.this.invoke_arn
-    function_name = aws_lambda_function.this.function_name
-    qualifier     = aws_lambda_alias.this.name
+    invoke_arn     = local.called.invoke_arn
+    function_name  = aws_lambda_function.this.function_name
+    qualifier      = aws_lambda_alias.this.name
+    released_alias = one(keys(aws_lambda_alias.released))
   }
 }
 

@@ -60,6 +60,20 @@ variable "republish" {
   default     = 0
 }
 
+variable "release" {
+  description = <<-EOT
+    The alias that CodeDeploy moves, and whether clients call it. With called = false they call `live`, and the alias
+    only stays. null means that the function has no such alias.
+  EOT
+  type        = object({ alias = string, called = bool })
+  default     = null
+
+  validation {
+    condition     = !(var.edge && var.release != null)
+    error_message = "Give a function for the edge no release: CloudFront takes numbered versions, and no aliases."
+  }
+}
+
 variable "memory_mb" {
   description = "Memory of the function in MB. Lambda gives a function CPU in proportion to its memory."
   type        = number
@@ -138,8 +152,8 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics that the alarms notify."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics that its alarms notify."
+  type        = object({ page = list(string), ticket = list(string) })
 }
 
 variable "roles" {

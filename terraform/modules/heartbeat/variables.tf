@@ -30,6 +30,6 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics that the alarm notifies. They must be in this Region."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics that its alarms notify. They must be in this Region."
+  type        = object({ page = list(string), ticket = list(string) })
 }

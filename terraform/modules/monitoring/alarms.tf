@@ -9,7 +9,11 @@ module "staleness" {
   actions = local.alarm_actions
 
   alarms = { for name, source in var.sources : name => {
-    name = "stale-${name}"
+    name     = "stale-${name}"
+    severity = "page"
+    effect   = "they read old data, which responses mark as stale."
+    first    = "ops/readplane sources list"
+    runbook  = "stale"
     description = join(" ", [
       "The data of ${name} is older than its budget of ${source.staleness_budget} seconds, or its age is unknown.",
       "Reads go on. To see the state of each source, run ops/readplane sources list.",
@@ -39,7 +43,11 @@ module "source_quarantine" {
   actions = local.alarm_actions
 
   alarms = { for name in keys(var.sources) : name => {
-    name = "quarantine-${name}"
+    name     = "quarantine-${name}"
+    severity = "ticket"
+    effect   = "some items are missing or old."
+    first    = "ops/readplane quarantine list --source ${name}"
+    runbook  = "quarantine-source"
     description = join(" ", [
       "Records of ${name} are in quarantine, because poll couldn't turn them into valid changes. Their items are",
       "missing or old. To see why, run ops/readplane quarantine list. Redrive the records after the repair.",
@@ -70,7 +78,11 @@ module "list_doubtful" {
   actions = local.alarm_actions
 
   alarms = { for name in keys(var.sources) : name => {
-    name = "list-doubtful-${name}"
+    name     = "list-doubtful-${name}"
+    severity = "ticket"
+    effect   = "deleted items of the back office may still be there."
+    first    = "aws logs tail /aws/lambda/${var.name}-poll --since 1h --filter-pattern list_doubtful"
+    runbook  = "list-doubtful"
     description = join(" ", [
       "A list of ${name} ended, but not in a way that proves that poll has read all of it. Poll deletes nothing and",
       "reads the same records again. Look for list_doubtful in the log of ${var.name}-poll, and set paging.more,",
@@ -102,7 +114,11 @@ module "overlap_missed" {
   actions = local.alarm_actions
 
   alarms = { for name in keys(var.sources) : name => {
-    name = "overlap-missed-${name}"
+    name     = "overlap-missed-${name}"
+    severity = "ticket"
+    effect   = "some items may be old."
+    first    = "aws logs tail /aws/lambda/${var.name}-poll --since 1h --filter-pattern overlap_missed"
+    runbook  = "overlap-missed"
     description = join(" ", [
       "The back office of ${name} left out the newest record, although poll asked for its time again. So it may leave",
       "out changes too. Does it read the cursor as local time? Set cursor.zone, or raise lag_seconds. Then run",
@@ -132,7 +148,11 @@ module "breaker_open" {
   actions = local.alarm_actions
 
   alarms = { for name in keys(var.sources) : name => {
-    name = "breaker-open-${name}"
+    name     = "breaker-open-${name}"
+    severity = "ticket"
+    effect   = "none, until the data is older than its budget and stale-${name} fires."
+    first    = "ops/readplane sources list"
+    runbook  = "breaker-open"
     description = join(" ", [
       "The back office of ${name} has failed several times in a row, so poll asks it only now and then. Reads go on.",
       "To see the fault, run ops/readplane sources list. Is the back office up, and are its credentials valid?",
@@ -163,7 +183,11 @@ module "sweep_refused" {
   actions = local.alarm_actions
 
   alarms = { for name in keys(var.sources) : name => {
-    name = "sweep-refused-${name}"
+    name     = "sweep-refused-${name}"
+    severity = "ticket"
+    effect   = "deleted items of the back office are still there."
+    first    = "ops/readplane sources list"
+    runbook  = "sweep-refused"
     description = join(" ", [
       "A sweep of ${name} deleted nothing, because it would have deleted more than max_deletes_percent allows, or",
       "couldn't read everything. Look at the back office; if it is right, raise max_deletes_percent for one sweep.",
@@ -195,7 +219,11 @@ module "region_behind" {
   actions = local.alarm_actions
 
   alarms = { for name in keys(var.sources) : name => {
-    name = "region-behind-${name}"
+    name     = "region-behind-${name}"
+    severity = "page"
+    effect   = "one Region serves old documents of ${name}."
+    first    = "aws logs tail /aws/lambda/${var.name}-poll --since 1h --filter-pattern snapshot_failed"
+    runbook  = "region-behind"
     description = join(" ", [
       "For an hour, no poll of ${name} could write the documents of every Region, so one Region serves old ones. Look",
       "for snapshot_failed and freshness_document_failed in the log of ${var.name}-poll.",
@@ -245,7 +273,10 @@ module "apply_alarms" {
     # `apply` emits the metric only then, so missing data is calm. If `apply` doesn't run, other alarms fire (modules
     # write_log and change_stream). The changes stay in quarantine when the alarm stops.
     quarantine = {
-      name = "quarantine"
+      name     = "quarantine"
+      severity = "ticket"
+      effect   = "some accepted changes don't show in reads."
+      first    = "ops/readplane quarantine list"
       description = join(" ", [
         "Apply put accepted changes in quarantine. They are kept whole there, but no item has them. To see why, run",
         "ops/readplane quarantine list.",
@@ -273,7 +304,10 @@ module "apply_alarms" {
     # `apply` emits the metric only for a failed object, so missing data is calm. When SQS has made the object a dead
     # letter, the alarm on dead letters fires and stays on (module write_log).
     objects_failed = {
-      name = "apply-objects-failed"
+      name     = "apply-objects-failed"
+      severity = "page"
+      effect   = "some accepted writes show in reads late."
+      first    = "aws logs tail /aws/lambda/${var.name}-apply --since 1h --filter-pattern object_failed"
       description = join(" ", [
         "Write-log objects have failed in apply for half an hour. SQS redelivers them for hours, and then they become",
         "dead letters. Look for object_failed in /aws/lambda/${var.name}-apply.",

@@ -1,11 +1,12 @@
-# The CloudWatch dashboard. It has one row for each source, one row each for write, apply, publish and read, and rows
-# for the private stores. A row has four widgets, each 6 of the dashboard's 24 columns wide.
+# The CloudWatch dashboard, in the order in which an operator asks: What do clients see? Which stage is behind? Which
+# store is in trouble? What does it cost? A row has four widgets, each 6 of the dashboard's 24 columns wide.
 locals {
   # Metric name -> the metric in the form that a widget needs: namespace, name, and names and values of the dimensions.
   own_metrics = {
     for metric in [
       "ChangesAccepted", "ChangesUnconfirmed", "ChangesApplied", "ChangesDuplicate", "ChangesSuperseded",
       "ChangesQuarantined", "ChangesFailed", "ObjectsFailed", "DocumentsPublished", "RegressionsMended",
+      "ProbeFailed", "RecordsHandled", "ReplicationLag", "RowsSkipped",
     ] : metric => ["Readplane", metric, "Stack", var.name]
   }
 
@@ -18,13 +19,25 @@ locals {
   } }
 
   functions = { for function in ["write", "apply", "publish", "read"] : function => {
-    duration = ["AWS/Lambda", "Duration", "FunctionName", "${var.name}-${function}"]
-    errors   = ["AWS/Lambda", "Errors", "FunctionName", "${var.name}-${function}"]
+    duration  = ["AWS/Lambda", "Duration", "FunctionName", "${var.name}-${function}"]
+    errors    = ["AWS/Lambda", "Errors", "FunctionName", "${var.name}-${function}"]
+    throttles = ["AWS/Lambda", "Throttles", "FunctionName", "${var.name}-${function}"]
   } }
 
   api = {
     for name in ["Count", "Latency", "4XXError", "5XXError"] :
     name => ["AWS/ApiGateway", name, "ApiName", var.name, "Stage", "v1"]
+  }
+
+  items = {
+    for name in [
+      "ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits",
+    ] : name => ["AWS/DynamoDB", name, "TableName", "${var.name}-items"]
+  }
+
+  write_log = {
+    for name in ["DeliveryToS3.Records", "IncomingBytes"] :
+    name => ["AWS/Firehose", name, "DeliveryStreamName", "${var.name}-write-log"]
   }
 
   delivery_freshness = ["AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", "${var.name}-write-log"]
@@ -109,15 +122,66 @@ locals {
   ]
 
   read_row = [
+    { title = "read: duration p99 in ms", metrics = [local.functions["read"].duration], stat = "p99" },
+    { title = "read: errors", metrics = [local.functions["read"].errors], stat = "Sum" },
+    { title = "read: throttles", metrics = [local.functions["read"].throttles], stat = "Sum" },
+    { title = "malformed rows", metrics = [local.own_metrics["RowsSkipped"]], stat = "Sum" },
+  ]
+
+  client_row = [
     { title = "API: requests", metrics = [local.api["Count"]], stat = "Sum" },
     { title = "API: refused and failed", metrics = [local.api["4XXError"], local.api["5XXError"]], stat = "Sum" },
     { title = "API: latency p99 in ms", metrics = [local.api["Latency"]], stat = "p99" },
-    { title = "read: duration p99 in ms", metrics = [local.functions["read"].duration], stat = "p99" },
+    {
+      title   = "probe: failed requests; writes: unconfirmed"
+      metrics = [local.own_metrics["ProbeFailed"], local.own_metrics["ChangesUnconfirmed"]]
+      stat    = "Sum"
+    },
+  ]
+
+  items_row = [
+    {
+      title   = "items: throttled requests"
+      metrics = [local.items["ReadThrottleEvents"], local.items["WriteThrottleEvents"]]
+      stat    = "Sum"
+    },
+    {
+      title   = "items: seconds behind the other Region"
+      metrics = [local.own_metrics["ReplicationLag"]]
+      stat    = "Minimum"
+    },
+    {
+      title   = "write log: records delivered and handled"
+      metrics = [local.write_log["DeliveryToS3.Records"], local.own_metrics["RecordsHandled"]]
+      stat    = "Sum"
+    },
+    { title = "quarantine: changes", metrics = [local.own_metrics["ChangesQuarantined"]], stat = "Sum" },
+  ]
+
+  # What AWS bills by use. docs/costs.md has the prices.
+  cost_row = [
+    { title = "cost: requests to the API", metrics = [local.api["Count"]], stat = "Sum", period = 3600 },
+    {
+      title   = "cost: milliseconds of the functions"
+      metrics = values(local.functions)[*].duration
+      stat    = "Sum"
+      period  = 3600
+    },
+    {
+      title   = "cost: capacity units of the items"
+      metrics = [local.items["ConsumedReadCapacityUnits"], local.items["ConsumedWriteCapacityUnits"]]
+      stat    = "Sum"
+      period  = 3600
+    },
+    { title = "cost: bytes written", metrics = [local.write_log["IncomingBytes"]], stat = "Sum", period = 3600 },
   ]
 
   # The widgets from left to right and from top to bottom.
   widgets = flatten([
-    local.source_rows, local.write_row, local.apply_row, local.publish_row, local.read_row, var.stores,
+    local.client_row,
+    local.write_row, local.apply_row, local.publish_row, local.read_row, local.source_rows,
+    local.items_row, var.stores,
+    local.cost_row,
   ])
 
   dashboard = jsonencode({ widgets = [for index, widget in local.widgets : {
@@ -131,7 +195,7 @@ locals {
         title   = widget.title
         region  = local.region
         view    = "timeSeries"
-        period  = 60
+        period  = try(widget.period, 60)
         stat    = widget.stat
         metrics = widget.metrics
       },

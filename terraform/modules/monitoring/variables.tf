@@ -8,15 +8,23 @@ variable "notify" {
   type        = object({ emails = list(string), phone_numbers = list(string) })
 }
 
+variable "tickets" {
+  description = <<-EOT
+    Whom the alarms notify that can wait until the next working day: e-mail addresses, and ARNs of SNS topics in this
+    Region. null means that they notify whom the other alarms notify.
+  EOT
+  type        = object({ emails = list(string), alarm_actions = list(string) })
+}
+
 variable "kms_key_arn" {
   description = <<-EOT
-    ARN of this Region's customer managed key; null means that the topic isn't encrypted (main.tf says why).
+    ARN of this Region's customer managed key; null means that no topic is encrypted (module alarm_topic says why).
   EOT
   type        = string
 }
 
 variable "alarm_actions" {
-  description = "ARNs of SNS topics that this module's alarms notify, in addition to the module's own topic."
+  description = "ARNs of SNS topics that this Region's pages notify, in addition to the stack's own topic."
   type        = list(string)
 }
 

@@ -11,7 +11,10 @@ module "alarms" {
     # dropped event, so missing data is calm. If the schedules themselves stop, the alarms on staleness fire, because
     # nobody measures the staleness then.
     not_invoked = {
-      name = "schedules-dropped"
+      name     = "schedules-dropped"
+      severity = "ticket"
+      effect   = "none, until the data is older than its budget and stale-<source> fires."
+      first    = "ops/readplane sources list"
       description = join(" ", [
         "Schedules can't invoke ${module.poll.function_name}, so no source is polled. Look at the role",
         "${aws_iam_role.scheduler.name} and at the account's quota of concurrent executions.",
@@ -33,7 +36,10 @@ module "alarms" {
     # nothing repeats it before the next day. Lambda drops an event that waits for `poll` for longer than a minute, and
     # an event whose invocation fails. Lambda emits the metric only for a dropped event, so missing data is calm.
     events_dropped = {
-      name = "polls-dropped"
+      name     = "polls-dropped"
+      severity = "ticket"
+      effect   = "none, until the data is older than its budget and stale-<source> fires."
+      first    = "ops/readplane sources list"
       description = join(" ", [
         "Lambda dropped an event of ${module.poll.function_name}, because it couldn't start the function within a",
         "minute or because the function failed. The next schedule polls again. If it was a sweep, run ops/readplane",

@@ -115,6 +115,7 @@ module "poll" {
   snap_start           = false # no client waits for `poll` to start, and AWS bills a snapshot for as long as it exists
   vpc                  = var.vpc
   republish            = var.republish
+  release              = var.release
   settings             = local.settings
   statements           = local.statements
 
@@ -131,6 +132,16 @@ module "poll" {
 resource "aws_lambda_function_event_invoke_config" "poll" {
   function_name                = module.poll.function_name
   qualifier                    = module.poll.qualifier
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
+}
+
+# The same for the alias that CodeDeploy moves.
+resource "aws_lambda_function_event_invoke_config" "released" {
+  count = var.release == null ? 0 : 1
+
+  function_name                = module.poll.function_name
+  qualifier                    = module.poll.released_alias
   maximum_retry_attempts       = 0
   maximum_event_age_in_seconds = 60
 }

@@ -33,7 +33,7 @@ locals {
         Sid      = "InvokePoll"
         Effect   = "Allow"
         Action   = ["lambda:InvokeFunction"]
-        Resource = [module.poll.arn]
+        Resource = module.poll.alias_arns
       }],
       # EventBridge Scheduler decrypts the input of a schedule with the same role with which it invokes `poll`, so the
       # role needs kms:Decrypt.
@@ -125,5 +125,9 @@ resource "aws_scheduler_schedule" "this" {
   }
 
   # Terraform turns off Lambda's retries and lets EventBridge Scheduler invoke `poll` before the first schedule exists.
-  depends_on = [aws_lambda_function_event_invoke_config.poll, aws_iam_role_policy.scheduler]
+  depends_on = [
+    aws_lambda_function_event_invoke_config.poll,
+    aws_lambda_function_event_invoke_config.released,
+    aws_iam_role_policy.scheduler,
+  ]
 }

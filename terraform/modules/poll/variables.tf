@@ -23,6 +23,14 @@ variable "republish" {
   default     = 0
 }
 
+variable "release" {
+  description = <<-EOT
+    The alias that CodeDeploy moves, and whether clients call it; null means that the function has none.
+  EOT
+  type        = object({ alias = string, called = bool })
+  default     = null
+}
+
 variable "function" {
   description = "Memory, timeout and concurrency of `poll`."
   type = object({
@@ -122,8 +130,8 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics that the alarms notify."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics that its alarms notify."
+  type        = object({ page = list(string), ticket = list(string) })
 }
 
 variable "roles" {

@@ -52,6 +52,7 @@ module "feed" {
   })
   function           = module.settings.functions.feed
   republish          = module.settings.republish
+  release            = module.record.released_alias
   vpc                = local.vpcs.primary
   items              = module.items.primary
   horizon_days       = module.settings.horizon_days
@@ -78,6 +79,7 @@ module "replica_feed" {
   })
   function           = module.settings.functions.feed
   republish          = module.settings.republish
+  release            = module.record.released_alias
   vpc                = local.vpcs.replica
   items              = module.items.replica
   horizon_days       = module.settings.horizon_days

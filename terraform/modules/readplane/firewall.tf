@@ -6,15 +6,19 @@ locals {
   # Two stacks of one account may have the same name in different Regions. Here, they meet.
   edge_name = "${module.settings.name}-${module.settings.region}"
 
-  # An alarm in us-east-1 notifies a topic there. If a Region of the stack is us-east-1, its topic does. Otherwise the
-  # edge has a topic of its own with the same subscribers.
+  # An alarm in us-east-1 notifies topics there. If a Region of the stack is us-east-1, its topics do. Otherwise the
+  # edge has topics of its own with the same subscribers.
   edge_role         = [for role, region in module.settings.regions : role if region == "us-east-1"]
   has_edge_topic    = local.has_edge && module.settings.alarms && length(local.edge_role) == 0
   edge_alarm_topics = { primary = local.alarm_actions, replica = local.replica_alarm_actions }
-  edge_alarm_actions = concat(
-    module.edge_topic[*].arn,
-    [for role in local.edge_role : local.edge_alarm_topics[role]]...
-  )
+  edge_alarm_actions = {
+    page = concat(module.edge_topic[*].arn, [for role in local.edge_role : local.edge_alarm_topics[role].page]...)
+    ticket = concat(
+      module.edge_ticket_topic[*].arn,
+      module.settings.tickets == null ? module.edge_topic[*].arn : [],
+      [for role in local.edge_role : local.edge_alarm_topics[role].ticket]...
+    )
+  }
 
   # The stack's customer managed key in us-east-1, which a stack has only if a Region of it is us-east-1. A key can't be
   # used outside its Region.
@@ -26,10 +30,23 @@ module "edge_topic" {
   count     = local.has_edge_topic ? 1 : 0
   providers = { aws = aws.edge }
 
-  name          = local.edge_name
-  notify        = module.settings.notify
-  kms_key_arn   = null # there is a topic only if no Region, and so no key, is in us-east-1
-  alarm_actions = []
+  name         = local.edge_name
+  severity     = "page"
+  notify       = module.settings.notify
+  kms_key_arn  = null                              # there is a topic only if no Region, and so no key, is in us-east-1
+  other_topics = [module.edge_ticket_topic[0].arn] # a splat would be a cycle, because it waits for the alarms too
+}
+
+module "edge_ticket_topic" {
+  source    = "../alarm_topic"
+  count     = local.has_edge_topic ? 1 : 0
+  providers = { aws = aws.edge }
+
+  name         = local.edge_name
+  severity     = "ticket"
+  notify       = { emails = try(module.settings.tickets.emails, []), phone_numbers = [] }
+  kms_key_arn  = null
+  other_topics = [module.edge_topic[0].arn]
 }
 
 module "firewall" {

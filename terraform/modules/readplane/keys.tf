@@ -15,6 +15,9 @@ locals {
   primary_key_arn = local.own_keys.primary == 1 ? one(aws_kms_key.primary[*].arn) : local.existing_keys.primary
   replica_key_arn = local.own_keys.replica == 1 ? one(aws_kms_key.replica[*].arn) : local.existing_keys.replica
 
+  # `primary` and `replica` -> whether the Region has a key, which is known before the stack's own key exists.
+  has_key = { for role, key in module.settings.keys : role => key != "aws" }
+
   # `primary` and `replica` -> the same.
   key_arns = { primary = local.primary_key_arn, replica = local.replica_key_arn }
 

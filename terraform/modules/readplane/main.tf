@@ -54,6 +54,7 @@ module "primary" {
   name        = module.settings.name
   code        = local.code
   kms_key_arn = local.primary_key_arn
+  has_key     = local.has_key["primary"]
   identity    = local.identity
   items       = module.items.primary
   collections = module.settings.collections
@@ -78,6 +79,7 @@ module "primary" {
   feeds                     = local.feeds.primary
   functions                 = module.settings.functions
   republish                 = module.settings.republish
+  release                   = module.record.released_alias
   account_concurrency_quota = module.settings.account_concurrency_quota
   write_log                 = module.settings.write_log
   horizon_days              = module.settings.horizon_days
@@ -88,6 +90,7 @@ module "primary" {
   tls_only                  = !module.settings.emulator.plain_http
   alarms                    = module.settings.alarms
   alarm_actions             = local.alarm_actions
+  probe                     = local.probes.primary
 }
 
 module "replica" {
@@ -98,6 +101,7 @@ module "replica" {
   name                      = module.settings.name
   code                      = merge(local.code, { s3 = module.settings.zip_objects.replica })
   kms_key_arn               = local.replica_key_arn
+  has_key                   = local.has_key["replica"]
   identity                  = local.identity
   items                     = module.items.replica
   collections               = module.settings.collections
@@ -119,6 +123,7 @@ module "replica" {
   feeds                     = local.feeds.replica
   functions                 = module.settings.functions
   republish                 = module.settings.republish
+  release                   = module.record.released_alias
   account_concurrency_quota = module.settings.account_concurrency_quota
   write_log                 = module.settings.write_log
   horizon_days              = module.settings.horizon_days
@@ -129,6 +134,7 @@ module "replica" {
   tls_only                  = !module.settings.emulator.plain_http
   alarms                    = module.settings.alarms
   alarm_actions             = local.replica_alarm_actions
+  probe                     = local.probes.replica
 }
 
 locals {

@@ -1,12 +1,52 @@
-# Every alarm notifies the stack's own SNS topic in the alarm's Region. Alarms of the primary Region also notify the
-# topics in alarm_actions, and alarms of the replica Region those in replica_alarm_actions.
+# Every alarm notifies the stack's own SNS topic of its severity in the alarm's Region. Pages of the primary Region also
+# notify the topics in alarm_actions, and pages of the replica Region those in replica_alarm_actions. `tickets` says
+# whom tickets notify.
 locals {
-  # Use `[0].topic_arn`, so that the alarms wait only for the topic. The splat module.monitoring[*].topic_arn would make
-  # them wait for the dashboard too, which needs the names of what has alarms. That would be a cycle.
-  own_topics            = module.settings.alarms ? [module.monitoring[0].topic_arn] : []
-  own_replica_topics    = module.settings.alarms && local.has_replica ? [module.replica_monitoring[0].topic_arn] : []
-  alarm_actions         = [for arn in concat(local.own_topics, module.settings.alarm_actions) : arn]
-  replica_alarm_actions = [for arn in concat(local.own_replica_topics, module.settings.replica_alarm_actions) : arn]
+  # Use `[0].alarm_actions`, so that the alarms wait only for the topics. The splat module.monitoring[*].alarm_actions
+  # would make them wait for the dashboard too, which needs the names of what has alarms. That would be a cycle.
+  #
+  # Without alarms, only the switches of api_failover notify, and they page.
+  alarm_actions = module.settings.alarms ? module.monitoring[0].alarm_actions : {
+    page   = module.settings.alarm_actions
+    ticket = module.settings.alarm_actions
+  }
+  replica_alarm_actions = module.settings.alarms && local.has_replica ? module.replica_monitoring[0].alarm_actions : {
+    page   = module.settings.replica_alarm_actions
+    ticket = module.settings.replica_alarm_actions
+  }
+
+  # Region -> whom tickets notify there, besides the stack's own topic.
+  tickets = { for role in ["primary", "replica"] : role => module.settings.tickets == null ? null : {
+    emails        = module.settings.tickets.emails
+    alarm_actions = module.settings.tickets[role == "primary" ? "alarm_actions" : "replica_alarm_actions"]
+  } }
+}
+
+locals {
+  # Whether CloudFront serves documents. An emulator's edge counts as none.
+  serves_documents = try(local.edge.documents, false) && module.settings.edge_base_url == null
+
+  # Behind a lock, only the edge leads to the API. The edge is the same for both Regions, so one probe of it is enough.
+  # Use `[0]` for the replica: its output by a splat would wait for the whole module, and so for the probe.
+  probed_replica_api = !local.has_replica ? null : (
+    local.emulated_url == null ? module.replica[0].api_url :
+    replace(local.emulated_url, "{api_id}", module.replica[0].api_id)
+  )
+  probes_api = module.settings.probe.enabled
+  probes = {
+    primary = !local.probes_api ? null : {
+      api_url  = "${local.lock == "none" ? local.api_url : local.edge_url}/v1"
+      has_edge = local.serves_documents
+      edge_url = local.edge_url
+      path     = module.settings.probe.path
+    }
+    replica = !local.probes_api || !local.has_replica ? null : {
+      api_url  = "${local.lock == "none" ? local.probed_replica_api : local.edge_url}/v1"
+      has_edge = false
+      edge_url = local.edge_url
+      path     = module.settings.probe.path
+    }
+  }
 }
 
 locals {
@@ -37,6 +77,7 @@ module "monitoring" {
 
   name          = module.settings.name
   notify        = module.settings.notify
+  tickets       = local.tickets.primary
   kms_key_arn   = local.primary_key_arn
   alarm_actions = module.settings.alarm_actions
 
@@ -53,6 +94,7 @@ module "replica_monitoring" {
 
   name          = module.settings.name
   notify        = module.settings.notify
+  tickets       = local.tickets.replica
   kms_key_arn   = local.replica_key_arn
   alarm_actions = module.settings.replica_alarm_actions
 

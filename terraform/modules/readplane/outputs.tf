@@ -213,15 +213,27 @@ output "backend_api_keys" {
 }
 
 output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the primary Region's alarms notify; null without alarms."
+  description = "ARN of the SNS topic that the primary Region's pages notify; null without alarms."
   value       = one(module.monitoring[*].topic_arn)
 }
 
 output "replica_alarm_topic_arn" {
   description = <<-EOT
-    ARN of the SNS topic that the replica Region's alarms notify; null without a replica or without alarms.
+    ARN of the SNS topic that the replica Region's pages notify; null without a replica or without alarms.
   EOT
   value       = one(module.replica_monitoring[*].topic_arn)
+}
+
+output "ticket_topic_arn" {
+  description = "ARN of the SNS topic that the primary Region's tickets notify; null without alarms."
+  value       = one(module.monitoring[*].ticket_topic_arn)
+}
+
+output "replica_ticket_topic_arn" {
+  description = <<-EOT
+    ARN of the SNS topic that the replica Region's tickets notify; null without a replica or without alarms.
+  EOT
+  value       = one(module.replica_monitoring[*].ticket_topic_arn)
 }
 
 output "policies" {
@@ -231,6 +243,7 @@ output "policies" {
   value = merge(module.primary.policies, {
     keys          = local.key_policies
     change_stream = one(module.change_stream[*].policies)
+    deployment    = one(module.deployment[*].policies)
     poll          = one(module.poll[*].policies)
     alarms        = one(module.monitoring[*].policies)
     edge          = one(module.edge[*].policies)

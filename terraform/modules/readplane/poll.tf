@@ -76,6 +76,7 @@ module "poll" {
   }
   function  = module.settings.functions.poll
   republish = module.settings.republish
+  release   = module.record.released_alias
   vpc       = module.settings.poll.vpc
   sources = { for name, source in module.settings.sources : name => {
     settings       = module.settings.source_settings[name]

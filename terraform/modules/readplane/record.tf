@@ -26,6 +26,7 @@ module "record" {
     sends   = tostring(local.edge.origin_secret.generation)
     accepts = local.lock == "none" ? null : local.generations
   } : null
+  canary = module.settings.deploy.canary != null
 }
 
 resource "aws_ssm_parameter" "record" {
@@ -46,6 +47,7 @@ resource "aws_ssm_parameter" "record" {
     user_pool     = module.record.user_pool
     change_stream = module.record.change_stream
     edge          = module.record.edge
+    release       = module.record.release
   })
 
   # Everything that AWS has of this stack. tests/local/test_lifecycle.py finds what is missing here.
@@ -85,5 +87,7 @@ resource "aws_ssm_parameter" "record" {
     module.replica_cache,
     module.feed,
     module.replica_feed,
+    module.deployment,
+    module.replica_deployment,
   ]
 }

@@ -44,6 +44,7 @@ module "replica_poll" {
   }
   function  = module.settings.functions.poll
   republish = module.settings.republish
+  release   = module.record.released_alias
   vpc       = module.settings.poll.replica_vpc
   sources = { for name, source in module.settings.sources : name => {
     settings       = module.settings.replica_source_settings[name]

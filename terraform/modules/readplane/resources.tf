@@ -28,29 +28,31 @@ locals {
 output "primary" {
   description = <<-EOT
     What the stack has in the primary Region: its API (id, stage, domain), functions, queues, buckets, streams, items
-    table, database, network of private stores, KMS key, alarm topic and roles, with names and ARNs.
+    table, database, network of private stores, KMS key, alarm topics and roles, with names and ARNs.
   EOT
   value = merge(module.primary.resources, {
-    functions       = merge(module.primary.resources.functions, local.poll_functions, local.feed_functions)
-    queues          = merge(module.primary.resources.queues, local.feed_resources)
-    roles           = merge(module.primary.resources.roles, local.poll_roles, local.feed_roles)
-    network         = one(module.network[*].resources)
-    change_stream   = one([for stream in module.change_stream : { name = stream.name, arn = stream.arn }])
-    database        = one(module.relational[*].resources)
-    alarm_topic_arn = one(module.monitoring[*].topic_arn)
+    functions        = merge(module.primary.resources.functions, local.poll_functions, local.feed_functions)
+    queues           = merge(module.primary.resources.queues, local.feed_resources)
+    roles            = merge(module.primary.resources.roles, local.poll_roles, local.feed_roles)
+    network          = one(module.network[*].resources)
+    change_stream    = one([for stream in module.change_stream : { name = stream.name, arn = stream.arn }])
+    database         = one(module.relational[*].resources)
+    alarm_topic_arn  = one(module.monitoring[*].topic_arn)
+    ticket_topic_arn = one(module.monitoring[*].ticket_topic_arn)
   })
 }
 
 output "replica" {
   description = "The same as primary, for the replica Region; null without a replica."
   value = one([for region in module.replica : merge(region.resources, {
-    functions       = merge(region.resources.functions, local.replica_poll_functions, local.replica_feed_functions)
-    queues          = merge(region.resources.queues, local.replica_feed_resources)
-    roles           = merge(region.resources.roles, local.replica_poll_roles, local.replica_feed_roles)
-    network         = one(module.replica_network[*].resources)
-    change_stream   = one([for stream in module.replica_change_stream : { name = stream.name, arn = stream.arn }])
-    database        = one(module.replica_relational[*].resources)
-    alarm_topic_arn = one(module.replica_monitoring[*].topic_arn)
+    functions        = merge(region.resources.functions, local.replica_poll_functions, local.replica_feed_functions)
+    queues           = merge(region.resources.queues, local.replica_feed_resources)
+    roles            = merge(region.resources.roles, local.replica_poll_roles, local.replica_feed_roles)
+    network          = one(module.replica_network[*].resources)
+    change_stream    = one([for stream in module.replica_change_stream : { name = stream.name, arn = stream.arn }])
+    database         = one(module.replica_relational[*].resources)
+    alarm_topic_arn  = one(module.replica_monitoring[*].topic_arn)
+    ticket_topic_arn = one(module.replica_monitoring[*].ticket_topic_arn)
   })])
 }
 

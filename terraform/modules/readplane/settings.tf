@@ -61,6 +61,8 @@ module "settings" {
   alarm_actions         = var.alarm_actions
   replica_alarm_actions = var.replica_alarm_actions
   notify                = var.notify
+  probe                 = var.probe
+  tickets               = var.tickets
 
   budget = var.budget
 
@@ -70,6 +72,8 @@ module "settings" {
   domains            = var.domains
 
   cache = var.cache
+
+  deploy = var.deploy
 
   edge          = var.edge
   edge_base_url = var.edge_base_url
@@ -102,12 +106,15 @@ module "settings" {
     functions          = var.functions
     code_buckets       = var.code_buckets
     notify             = var.notify
+    probe              = var.probe
+    tickets            = var.tickets
     budget             = var.budget
     roles              = var.roles
     user_pool          = var.user_pool
     access_log_buckets = var.access_log_buckets
     domains            = var.domains
     cache              = var.cache
+    deploy             = var.deploy
     edge               = var.edge
     firewall           = var.firewall
     network            = var.network

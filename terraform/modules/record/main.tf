@@ -30,7 +30,15 @@ locals {
   is_recorded = contains(keys(local.parameters), local.parameter)
 
   # What counts as recorded for a stack that has no record, because it is new or older than records.
-  nothing = { collections = {}, replica = null, keys = null, user_pool = null, change_stream = null, edge = null }
+  nothing = {
+    collections   = {}
+    replica       = null
+    keys          = null
+    user_pool     = null
+    change_stream = null
+    edge          = null
+    release       = null
+  }
 
   # If the last apply failed halfway, a replica, a key or a visibility that it began counts too, because part of it
   # exists. A collection that it began to add doesn't count.
@@ -67,6 +75,7 @@ resource "aws_ssm_parameter" "begun" {
     keys        = var.keys
     user_pool   = var.user_pool
     edge        = var.edge
+    release     = local.release
   })
 }
 

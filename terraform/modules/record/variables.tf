@@ -53,3 +53,9 @@ variable "edge" {
   EOT
   type        = object({ sends = string, accepts = list(string) })
 }
+
+variable "canary" {
+  description = "Whether CodeDeploy shifts clients to new versions of the functions."
+  type        = bool
+  default     = false
+}

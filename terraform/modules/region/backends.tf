@@ -92,6 +92,7 @@ module "backend_auth" {
     layers       = []
   }
   republish = var.republish
+  release   = var.release
 
   # Little memory is enough for `backend_auth`, because it hashes one key per call, and API Gateway caches its decision
   # for five minutes.

@@ -209,6 +209,7 @@ module "function" {
   vpc                  = lookup(local.vpcs, each.key, null)
   snap_start           = local.function_sizes[each.key].snap_start
   republish            = var.republish
+  release              = var.release
   settings             = local.settings[each.key]
   secrets              = try(local.secrets[each.key], {})
   statements           = local.statements[each.key]
@@ -222,9 +223,10 @@ module "function" {
 
 locals {
   api_functions = { for key, function in module.function : key => {
-    arn           = function.arn
-    invoke_arn    = function.invoke_arn
-    function_name = function.function_name
-    qualifier     = function.qualifier
+    arn            = function.arn
+    invoke_arn     = function.invoke_arn
+    function_name  = function.function_name
+    qualifier      = function.qualifier
+    released_alias = function.released_alias
   } }
 }

@@ -21,6 +21,7 @@ module "write_log" {
 
   name        = var.name
   kms_key_arn = var.kms_key_arn
+  has_key     = var.has_key
 
   buffering = { seconds = var.write_log.buffering_seconds, megabytes = var.write_log.buffering_megabytes }
   storage = {

@@ -19,6 +19,7 @@ locals {
   lambda_functions = merge(
     { for key, function in module.function : key => function.function },
     { for function in module.backend_auth : "backend_auth" => function.function },
+    { for function in module.probe : "probe" => function.function },
   )
 }
 
@@ -46,6 +47,7 @@ output "resources" {
       { for key, function in local.lambda_functions : key => function.role_arn },
       { for visibility, arn in module.documents.role_arns : "documents_${visibility}" => arn },
       { delivery_stream = module.write_log.delivery_role_arn, daily = aws_iam_role.daily.arn },
+      { for role in aws_iam_role.probe : "probe_schedule" => role.arn },
     )
   }
 }
@@ -137,6 +139,7 @@ locals {
   function_policies = merge(
     { for key, function in module.function : key => function.policy },
     { for function in module.backend_auth : "backend_auth" => function.policy },
+    { for function in module.probe : "probe" => function.policy },
   )
 }
 
@@ -145,6 +148,7 @@ output "policies" {
   value = {
     functions        = local.function_policies
     daily            = { policy = local.daily_policy, trust = local.daily_trust_policy }
+    probe_schedule   = local.has_probe ? { policy = local.probe_policy, trust = local.probe_trust_policy } : null
     api              = module.api.policy
     write_log        = module.write_log.policies
     document_readers = module.documents.role_policies
@@ -182,4 +186,9 @@ output "api_host" {
     but the API's id, because the functions wait for the sign-in clients, and these for the distribution.
   EOT
   value       = try(var.domain.name, "${module.api.id}.execute-api.${local.region}.${local.dns_suffix}")
+}
+
+output "clients_alarm" {
+  description = "Name of the alarm on what clients see; null without alarms."
+  value       = one(aws_cloudwatch_composite_alarm.clients[*].alarm_name)
 }

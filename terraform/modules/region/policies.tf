@@ -49,9 +49,10 @@ locals {
       Resource = [module.write_log.queue_arn]
     },
     {
+      # A replay also reads the archive of the change stream.
       Sid      = "ReadLogObjects"
       Action   = ["s3:GetObject"]
-      Resource = ["${module.write_log.bucket_arn}/log/*"]
+      Resource = ["${module.write_log.bucket_arn}/log/*", "${module.write_log.bucket_arn}/stream/*"]
     },
   ]
 

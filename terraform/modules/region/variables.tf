@@ -27,6 +27,11 @@ variable "kms_key_arn" {
   type        = string
 }
 
+variable "has_key" {
+  description = "Whether there is a key. A plan that makes the key knows this, but not yet its ARN."
+  type        = bool
+}
+
 variable "identity" {
   description = "How users sign in: the user pool, its clients, and the scopes that protected API methods accept."
   type = object({
@@ -133,6 +138,14 @@ variable "republish" {
   default     = 0
 }
 
+variable "release" {
+  description = <<-EOT
+    The alias that CodeDeploy moves, and whether clients call it; null means that the functions have none.
+  EOT
+  type        = object({ alias = string, called = bool })
+  default     = null
+}
+
 variable "account_concurrency_quota" {
   description = "The account's quota of concurrent executions in this Region; null means that Terraform reads it."
   type        = number
@@ -178,9 +191,18 @@ variable "alarms" {
   type        = bool
 }
 
+variable "probe" {
+  description = <<-EOT
+    What a function requests every minute: the path of a document, at the URL of the API with its stage and, if has_edge
+    is true, at that of the edge. A null path means the document of a source. null means that no function calls the API.
+  EOT
+  type        = object({ api_url = string, has_edge = bool, edge_url = string, path = string })
+  default     = null
+}
+
 variable "alarm_actions" {
-  description = "ARNs of SNS topics that the alarms notify. They must be in this Region."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics that its alarms notify. They must be in this Region."
+  type        = object({ page = list(string), ticket = list(string) })
 }
 
 variable "tls_only" {

@@ -235,24 +235,36 @@ output "architecture" {
 
 output "alarms" {
   description = <<-EOT
-    Create the alarms (0.10 $ a month for each of their metrics), the SNS topic that they notify, and a dashboard.
+    Create the alarms (0.10 $ a month for each of their metrics), the SNS topics that they notify, and a dashboard.
   EOT
   value       = var.alarms
 }
 
 output "alarm_actions" {
-  description = "ARNs of SNS topics that the primary Region's alarms notify, in addition to the stack's own topic."
+  description = "ARNs of SNS topics that the primary Region's pages notify, in addition to the stack's own topic."
   value       = var.alarm_actions
 }
 
 output "replica_alarm_actions" {
-  description = "ARNs of SNS topics that the replica Region's alarms notify, in addition to the stack's own topic."
+  description = "ARNs of SNS topics that the replica Region's pages notify, in addition to the stack's own topic."
   value       = var.replica_alarm_actions
 }
 
 output "notify" {
-  description = "People whom the alarms notify, in addition to the SNS topics in alarm_actions."
+  description = "People whom pages notify, in addition to the SNS topics in alarm_actions."
   value       = var.notify
+}
+
+output "probe" {
+  description = <<-EOT
+    A function that calls each Region's API every minute, so that an alarm fires although no client can call.
+  EOT
+  value       = var.probe
+}
+
+output "tickets" {
+  description = "Whom tickets notify: the alarms that can wait until the next working day."
+  value       = var.tickets
 }
 
 output "budget" {
@@ -286,6 +298,11 @@ output "domains" {
 output "cache" {
   description = "A cache of items in each Region, which `read` asks before DynamoDB."
   value       = var.cache
+}
+
+output "deploy" {
+  description = "How a new version of the functions reaches clients."
+  value       = var.deploy
 }
 
 output "edge" {
@@ -361,12 +378,15 @@ locals {
     functions          = var.functions
     code_buckets       = var.code_buckets
     notify             = var.notify
+    probe              = var.probe
+    tickets            = var.tickets
     budget             = var.budget
     roles              = var.roles
     user_pool          = var.user_pool
     access_log_buckets = var.access_log_buckets
     domains            = var.domains
     cache              = var.cache
+    deploy             = var.deploy
     edge               = var.edge
     firewall           = var.firewall
     network            = var.network

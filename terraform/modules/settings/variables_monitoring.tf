@@ -2,7 +2,7 @@
 
 variable "alarms" {
   description = <<-EOT
-    Create the alarms (0.10 $ a month for each of their metrics), the SNS topic that they notify, and a dashboard.
+    Create the alarms (0.10 $ a month for each of their metrics), the SNS topics that they notify, and a dashboard.
   EOT
   type        = bool
   default     = true
@@ -10,7 +10,7 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of SNS topics that the primary Region's alarms notify, in addition to the stack's own topic."
+  description = "ARNs of SNS topics that the primary Region's pages notify, in addition to the stack's own topic."
   type        = list(string)
   default     = []
   nullable    = false
@@ -21,10 +21,17 @@ variable "alarm_actions" {
       Give alarm_actions as ARNs of SNS topics in region, because an alarm can't notify a topic of another Region.
     EOT
   }
+
+  validation {
+    condition     = length(var.alarm_actions) <= 4
+    error_message = <<-EOT
+      Name at most four topics in alarm_actions, because an alarm notifies five, and one is the stack's own.
+    EOT
+  }
 }
 
 variable "replica_alarm_actions" {
-  description = "ARNs of SNS topics that the replica Region's alarms notify, in addition to the stack's own topic."
+  description = "ARNs of SNS topics that the replica Region's pages notify, in addition to the stack's own topic."
   type        = list(string)
   default     = []
   nullable    = false
@@ -36,6 +43,13 @@ variable "replica_alarm_actions" {
       another Region.
     EOT
   }
+
+  validation {
+    condition     = length(var.replica_alarm_actions) <= 4
+    error_message = <<-EOT
+      Name at most four topics in replica_alarm_actions, because an alarm notifies five, and one is the stack's own.
+    EOT
+  }
 }
 
 locals {
@@ -44,7 +58,7 @@ locals {
 }
 
 variable "notify" {
-  description = "People whom the alarms notify, in addition to the SNS topics in alarm_actions."
+  description = "People whom pages notify, in addition to the SNS topics in alarm_actions."
   type = object({
     # E-mail addresses. SNS sends no alarms to an address until its owner has confirmed the subscription.
     emails = optional(list(string), [])
@@ -83,6 +97,100 @@ variable "notify" {
   validation {
     condition     = var.alarms || length(var.notify.emails) + length(var.notify.phone_numbers) == 0
     error_message = "Set alarms to true or remove notify, because there is nothing to send without alarms."
+  }
+}
+
+variable "probe" {
+  description = <<-EOT
+    A function that calls each Region's API every minute, so that an alarm fires although no client can call. It costs
+    about 1 $ a month. Without alarms there is no such function.
+  EOT
+  type = object({
+    enabled = optional(bool, true) # whether each Region has such a function
+    # Path below /v1 of a document that everybody may read and that always exists, such as /documents/products/1. null:
+    # the freshness of a public source, or without such a source, only /health.
+    path = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.probe.path == null || can(regex("^/[A-Za-z0-9._~/-]{1,512}$", var.probe.path))
+    error_message = "Give probe.path as a path below /v1, without a query, such as /documents/products/1."
+  }
+}
+
+variable "tickets" {
+  description = <<-EOT
+    Whom tickets notify: the alarms that can wait until the next working day. The other alarms are pages. null: tickets
+    go where pages go.
+  EOT
+  type = object({
+    # E-mail addresses. SNS sends no tickets to an address until its owner has confirmed the subscription.
+    emails = optional(list(string), [])
+    # ARNs of SNS topics in region that the primary Region's tickets notify, in addition to the stack's own topic.
+    alarm_actions = optional(list(string), [])
+    # ARNs of SNS topics in replica.region that the replica Region's tickets notify, in addition to the stack's own
+    # topic.
+    replica_alarm_actions = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition = alltrue([
+      for address in try(var.tickets.emails, []) : can(regex(local.email_address, address))
+    ])
+    error_message = <<-EOT
+      Give tickets.emails as addresses, for example operations@example.com, without a name or brackets around them.
+    EOT
+  }
+
+  validation {
+    condition = (
+      length(distinct([for address in try(var.tickets.emails, []) : lower(address)]))
+      == length(try(var.tickets.emails, []))
+    )
+    error_message = "Name each address once in tickets.emails, because SNS keeps one subscription for it."
+  }
+
+  validation {
+    condition = alltrue([
+      for arn in try(var.tickets.alarm_actions, []) : can(regex(local.topic_arn, arn))
+    ])
+    error_message = <<-EOT
+      Give tickets.alarm_actions as ARNs of SNS topics in region, because an alarm can't notify a topic of another
+      Region.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for arn in try(var.tickets.replica_alarm_actions, []) : can(regex(local.replica_topic_arn, arn))
+    ])
+    error_message = <<-EOT
+      Give tickets.replica_alarm_actions as ARNs of SNS topics in replica.region, because an alarm can't notify a topic
+      of another Region.
+    EOT
+  }
+
+  validation {
+    condition     = length(try(var.tickets.alarm_actions, [])) <= 4
+    error_message = <<-EOT
+      Name at most four topics in tickets.alarm_actions, because an alarm notifies five, and one is the stack's own.
+    EOT
+  }
+
+  validation {
+    condition     = length(try(var.tickets.replica_alarm_actions, [])) <= 4
+    error_message = <<-EOT
+      Name at most four topics in tickets.replica_alarm_actions, because an alarm notifies five, and one is the stack's
+      own.
+    EOT
+  }
+
+  validation {
+    condition     = var.alarms || length(try(var.tickets.emails, [])) == 0
+    error_message = "Set alarms to true or remove tickets, because there is nothing to send without alarms."
   }
 }
 

@@ -1,3 +1,40 @@
+locals {
+  # What Firehose emits while it can't use the stream's customer managed key.
+  key_faults = ["KMSKeyAccessDenied", "KMSKeyDisabled", "KMSKeyInvalidState", "KMSKeyNotFound"]
+
+  # Fires if Firehose can't use the key. It then takes no writes, and doesn't deliver what it holds. Firehose emits
+  # these metrics only then, so missing data is calm.
+  key_alarm = {
+    key = {
+      name     = "write-log-key"
+      severity = "page"
+      effect   = "writes get a 503, and accepted writes don't show in reads."
+      first    = "aws kms describe-key --key-id ${coalesce(var.kms_key_arn, "none")}"
+      description = join(" ", [
+        "Firehose can't use the customer managed key of ${module.firehose.name}. Is the key enabled, and do its policy",
+        "and the role of the stream still allow kms:GenerateDataKey and kms:Decrypt? Firehose drops a change that it",
+        "can't deliver within 24 hours.",
+      ])
+
+      expression = {
+        id    = "refused"
+        label = "Refused uses of the key"
+        text  = join(" + ", [for fault in local.key_faults : lower(fault)])
+        metrics = { for fault in local.key_faults : lower(fault) => {
+          namespace   = "AWS/Firehose"
+          metric_name = fault
+          dimensions  = { DeliveryStreamName = module.firehose.name }
+          statistic   = "Sum"
+        } }
+      }
+
+      periods      = { seconds = 60, evaluated = 5, breaching = 2 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    }
+  }
+}
+
 module "alarms" {
   source = "../alarm"
   count  = var.alarms ? 1 : 0
@@ -5,14 +42,17 @@ module "alarms" {
   name    = var.name
   actions = var.alarm_actions
 
-  alarms = {
+  alarms = merge({ for key, alarm in local.key_alarm : key => alarm if var.has_key }, {
     # Fires if Firehose can't deliver accepted changes to S3 in time. If S3 refuses records, Firehose keeps them for 24
     # hours and then drops them. The alarm fires early enough to leave nearly all of that time for the repair.
     #
     # Firehose emits the age only while it holds records, so missing data is calm. If Firehose takes no records at all,
     # the alarm writes-unconfirmed fires (module region).
     delivery_freshness = {
-      name = "write-log-delivery-freshness"
+      name     = "write-log-delivery-freshness"
+      severity = "page"
+      effect   = "their accepted writes don't show in reads."
+      first    = "aws logs tail ${module.firehose.log_group} --since 1h"
       description = join(" ", [
         "Firehose doesn't deliver accepted changes to S3 in time. Look for the reason in ${module.firehose.log_group}.",
         "Firehose drops a change that it can't deliver within 24 hours.",
@@ -34,7 +74,10 @@ module "alarms" {
     # third attempt fails too. So this alarm fires before many clients see an error. Firehose emits the metric only for
     # a throttled record, so missing data is calm.
     throttled = {
-      name = "write-log-throttled"
+      name     = "write-log-throttled"
+      severity = "page"
+      effect   = "writes are slower, and some get a 503."
+      first    = "aws logs tail /aws/lambda/${var.name}-write --since 1h --filter-pattern write_not_confirmed"
       description = join(" ", [
         "Firehose throttles accepted changes. Compare IncomingRecords and IncomingBytes of ${module.firehose.name}",
         "with the account's quotas in this Region (docs/deploy.md), and raise the quota or lower the throttle of the",
@@ -57,7 +100,10 @@ module "alarms" {
     # dead letter may wait longer. So missing data keeps the alarm's state: it stays on until the queue is empty. After
     # a redrive SQS emits the metric again.
     dead_letters = {
-      name = "apply-dead-letters"
+      name     = "apply-dead-letters"
+      severity = "ticket"
+      effect   = "some accepted writes don't show in reads."
+      first    = "ops/readplane dead-letters list"
       description = join(" ", [
         "Write-log objects became dead letters, because apply failed on each of them 30 times. Look for object_failed",
         "in /aws/lambda/${var.name}-apply and remove the cause. Then run ops/readplane dead-letters redrive, within 14",
@@ -86,7 +132,10 @@ module "alarms" {
     #
     # SQS emits the age as long as the queue holds a message, so missing data means an empty queue.
     apply_behind = {
-      name = "apply-behind"
+      name     = "apply-behind"
+      severity = "page"
+      effect   = "their accepted writes show in reads late."
+      first    = "ops/readplane status"
       description = join(" ", [
         "Write-log objects have waited for apply for more than 15 minutes. Check whether its event source mapping is",
         "disabled, whether Lambda throttles it, and whether write_log.apply_concurrency is too low for the load.",
@@ -124,7 +173,10 @@ module "alarms" {
     # Without delivered records, nothing can be lost, so missing data is calm. `turn` counts the periods. It comes from
     # a metric, because CloudWatch accepts no series without one.
     records_lost = {
-      name = "write-log-records-lost"
+      name     = "write-log-records-lost"
+      severity = "page"
+      effect   = "some accepted writes may never show in reads."
+      first    = "aws logs tail /aws/lambda/${var.name}-apply --since 1h --filter-pattern object_failed"
       description = join(" ", [
         "Apply has handled fewer records than Firehose delivered to the write log: S3 lost a notification, or apply is",
         "an hour behind. Look for object_failed in /aws/lambda/${var.name}-apply. If there is none, replay the hours",
@@ -164,5 +216,5 @@ module "alarms" {
       threshold    = 0
       missing_data = "notBreaching"
     }
-  }
+  })
 }

@@ -22,8 +22,10 @@ module "bucket" {
   noncurrent_days = 30
 
   # All prefixes but config/. The objects there hold the settings of functions, and each version of a function reads the
-  # object's version that was deployed with it. So a version of a function stays usable for as long as it exists.
-  noncurrent_prefixes = ["aws/", "contract/", "errors/", "log/", "quarantine/", "stream/"]
+  # object's version that was deployed with it. So a version of a function stays usable for as long as it exists. Below
+  # config/jobs/ are the positions of operators' jobs. A job writes its position every second, and nobody reads an old
+  # one.
+  noncurrent_prefixes = ["aws/", "config/jobs/", "contract/", "errors/", "log/", "quarantine/", "stream/"]
 
   access_log_bucket = var.access_log_bucket
 

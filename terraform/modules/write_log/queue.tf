@@ -96,15 +96,22 @@ locals {
   }] : statement if var.tls_only]
 }
 
+locals {
+  announced = [for kind in ["Put", "Post", "CompleteMultipartUpload"] : "s3:ObjectCreated:${kind}"]
+}
+
 resource "aws_s3_bucket_notification" "this" {
   bucket = module.bucket.name
 
   # S3 notifies `apply` only of objects under log/. The objects that `apply` itself writes (under quarantine/) must not
   # invoke `apply` again.
+  #
+  # A copy isn't announced either. `readplane erase finish` rewrites objects by a copy: their changes are applied and
+  # counted already, and old ones would go to quarantine. To have a copied object applied, use `readplane replay`.
   queue {
     id            = "apply"
     queue_arn     = aws_sqs_queue.apply.arn
-    events        = ["s3:ObjectCreated:*"]
+    events        = local.announced
     filter_prefix = "log/"
   }
 }

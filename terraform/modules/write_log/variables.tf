@@ -8,6 +8,11 @@ variable "kms_key_arn" {
   type        = string
 }
 
+variable "has_key" {
+  description = "Whether there is a key. A plan that makes the key knows this, but not yet its ARN."
+  type        = bool
+}
+
 variable "buffering" {
   description = "Seconds and megabytes that Firehose buffers before it writes a log object."
   type        = object({ seconds = number, megabytes = number })
@@ -50,8 +55,8 @@ variable "alarms" {
 }
 
 variable "alarm_actions" {
-  description = "ARNs of the SNS topics that the alarms notify."
-  type        = list(string)
+  description = "Severity -> ARNs of the SNS topics that its alarms notify."
+  type        = object({ page = list(string), ticket = list(string) })
 }
 
 variable "tls_only" {

@@ -6,12 +6,15 @@ mock_provider "aws" {
 }
 
 variables {
-  name          = "readplane"
-  network       = { vpc_id = "vpc-0c", subnet_ids = ["subnet-0a", "subnet-0b"], functions_group_id = "sg-0f" }
-  items_arn     = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
-  kms_key_arn   = null
-  alarms        = true
-  alarm_actions = ["arn:aws:sns:eu-central-1:111122223333:readplane-alarms"]
+  name        = "readplane"
+  network     = { vpc_id = "vpc-0c", subnet_ids = ["subnet-0a", "subnet-0b"], functions_group_id = "sg-0f" }
+  items_arn   = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+  kms_key_arn = null
+  alarms      = true
+  alarm_actions = {
+    page   = ["arn:aws:sns:eu-central-1:111122223333:readplane-alarms"]
+    ticket = ["arn:aws:sns:eu-central-1:111122223333:readplane-tickets"]
+  }
 }
 
 run "cache_of_nodes" {

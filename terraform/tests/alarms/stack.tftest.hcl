@@ -63,6 +63,25 @@ override_resource {
   values          = { uuid = "50000000-0000-4000-8000-000000000000" }
 }
 
+# The topics of tickets. The mocked provider would give them the ARN of the topic of pages.
+override_resource {
+  target          = module.monitoring[0].module.ticket_topic.aws_sns_topic.alarms
+  override_during = plan
+  values          = { arn = "arn:aws:sns:eu-central-1:111122223333:readplane-tickets" }
+}
+
+override_resource {
+  target          = module.replica_monitoring[0].module.ticket_topic.aws_sns_topic.alarms
+  override_during = plan
+  values          = { arn = "arn:aws:sns:eu-west-1:111122223333:readplane-tickets" }
+}
+
+override_resource {
+  target          = module.edge_ticket_topic[0].aws_sns_topic.alarms
+  override_during = plan
+  values          = { arn = "arn:aws:sns:us-east-1:111122223333:readplane-eu-central-1-tickets" }
+}
+
 variables {
   region         = "eu-central-1"
   replica        = { region = "eu-west-1" }
@@ -117,6 +136,13 @@ variables {
   edge          = { site = false }
   firewall      = {}
 
+  deploy = { canary = {} }
+
+  customer_managed_key      = true
+  account_concurrency_quota = 1000
+  cache_size                = "0.5"
+
+  tickets      = {} # so that tickets have topics of their own, which say in the plan what is a ticket
   api_failover = true
   domains = {
     primary = {

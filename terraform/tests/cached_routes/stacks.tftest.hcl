@@ -18,6 +18,7 @@ variables {
     aws_client         = "slim"
   }
   kms_key_arn = null
+  has_key     = false
   identity = {
     user_pool_arn = "arn:aws:cognito-idp:eu-central-1:111122223333:userpool/p"
     client_ids    = ["web", "mobile"]
@@ -135,7 +136,7 @@ variables {
   force_destroy      = false
   tls_only           = true
   alarms             = false
-  alarm_actions      = []
+  alarm_actions      = { page = [], ticket = [] }
 }
 
 run "several_origins_documents_from_s3" {

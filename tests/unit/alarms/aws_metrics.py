@@ -28,7 +28,7 @@ class AwsMetric(NamedTuple):
 
 def _of(statistics: frozenset[str], *dimensions: str) -> AwsMetric:
     """Return a metric. Each of ``dimensions`` is a set of dimensions, separated by commas."""
-    return AwsMetric(frozenset(frozenset(names.split(",")) for names in dimensions), statistics)
+    return AwsMetric(frozenset(frozenset(filter(None, names.split(","))) for names in dimensions), statistics)
 
 
 PAGES: Mapping[str, str] = {
@@ -70,6 +70,8 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
     # Method too.
     "AWS/ApiGateway": {
         "Count": _of(COUNT, *_STAGE),
+        "CacheHitCount": _of(COUNT, *_STAGE),
+        "CacheMissCount": _of(COUNT, *_STAGE),
         "4XXError": _of(COUNT | {"Average"}, *_STAGE),
         "5XXError": _of(COUNT | {"Average"}, *_STAGE),
         "Latency": _of(AGE | {"p"}, *_STAGE),
@@ -100,11 +102,19 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
     "AWS/DynamoDB": {
         "ReadThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
         "WriteThrottleEvents": _of(COUNT, "TableName", "TableName,GlobalSecondaryIndexName"),
+        "ConsumedReadCapacityUnits": _of(frozenset({"Sum"}), "TableName", "TableName,GlobalSecondaryIndexName"),
+        "ConsumedWriteCapacityUnits": _of(frozenset({"Sum"}), "TableName", "TableName,GlobalSecondaryIndexName"),
+        "SystemErrors": _of(COUNT, "TableName,Operation"),
     },
     "AWS/Firehose": {
         "DeliveryToS3.DataFreshness": _of(AGE, "DeliveryStreamName"),
+        "IncomingBytes": _of(frozenset({"Sum"}), "DeliveryStreamName"),
         "DeliveryToS3.Records": _of(COUNT, "DeliveryStreamName"),
         "ThrottledRecords": _of(COUNT, "DeliveryStreamName"),
+        "KMSKeyAccessDenied": _of(COUNT, "DeliveryStreamName"),
+        "KMSKeyDisabled": _of(COUNT, "DeliveryStreamName"),
+        "KMSKeyInvalidState": _of(COUNT, "DeliveryStreamName"),
+        "KMSKeyNotFound": _of(COUNT, "DeliveryStreamName"),
         "KinesisMillisBehindLatest": _of(AGE, "DeliveryStreamName"),
         "DataReadFromKinesisStream.Records": _of(COUNT, "DeliveryStreamName"),
     },
@@ -113,7 +123,8 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
         "WriteProvisionedThroughputExceeded": _of(COUNT, "StreamName"),
     },
     "AWS/Lambda": {
-        "Duration": _of(AGE | {"p"}, *_FUNCTION),
+        "ClaimedAccountConcurrency": _of(frozenset({"Maximum"}), ""),  # of the whole account
+        "Duration": _of(AGE | {"p", "Sum"}, *_FUNCTION),  # AWS bills the sum
         "Errors": _of(COUNT, *_FUNCTION),
         "Throttles": _of(COUNT, *_FUNCTION),
         "IteratorAge": _of(AGE, *_FUNCTION),
@@ -198,6 +209,7 @@ def _delivery_streams(plan: Plan, region: str, value: str, name: str) -> list[Re
         "KinesisMillisBehindLatest": True,
         "DataReadFromKinesisStream.Records": True,
         "ThrottledRecords": False,
+        **dict.fromkeys(("KMSKeyAccessDenied", "KMSKeyDisabled", "KMSKeyInvalidState", "KMSKeyNotFound"), False),
     }
     return [
         resource
@@ -253,6 +265,12 @@ def _nodes(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
     ]
 
 
+def _operations(plan: Plan, region: str, value: str, name: str) -> list[Resource]:
+    """Return every table of the Region if DynamoDB has the operation."""
+    operations = {"BatchExecuteStatement", "BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"}
+    return list(plan.of_type("aws_dynamodb_table", "primary")) if value in operations else []
+
+
 _RESOURCES: Mapping[str, Finder] = {
     "ApiName": _named("aws_api_gateway_rest_api", "name"),
     "Stage": _named("aws_api_gateway_stage", "stage_name"),
@@ -265,6 +283,7 @@ _RESOURCES: Mapping[str, Finder] = {
     "EventSourceMappingUUID": _mappings,
     "FunctionName": _named("aws_lambda_function", "function_name"),
     "GlobalSecondaryIndexName": _indexes,
+    "Operation": _operations,
     "QueueName": _named("aws_sqs_queue", "name"),
     "ScheduleGroup": _named("aws_scheduler_schedule_group", "name"),
     "StreamName": _named("aws_kinesis_stream", "name"),

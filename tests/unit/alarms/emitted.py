@@ -19,6 +19,7 @@ from readplane.feed.messages import MessageFeeder
 from readplane.model.cache_entry import CacheEntry
 from readplane.model.timestamp import rfc3339
 from readplane.poll.errors import BackOfficeError
+from readplane.probe.handler import Probe, ProbeRequest, ProbeSettings
 from readplane.publish.handler import Publish, PublishSettings
 from readplane.publish.heartbeat import report_heartbeats
 from readplane.stores.item_cache import CachedItems, EntryStore
@@ -297,6 +298,12 @@ def read_cached(error: str | None = None) -> object:
     return CachedItems(store, MemoryItems(), frozenset({"products"}), telemetry).read(CACHED_KEY, "")
 
 
+def probe(status: int) -> object:
+    """Call an API that responds with a status code."""
+    settings = ProbeSettings("demo", {"health": ProbeRequest("health", "https://api.example.com/v1/health")})
+    return Probe(settings, Telemetry("probe", "demo"), lambda url, seconds: status)()
+
+
 RUNS: Mapping[str, Callable[[], object]] = {
     "write": write(),
     "write_unconfirmed": write(NotAppendedError(refused=True, cause="ThrottlingException")),
@@ -316,6 +323,8 @@ RUNS: Mapping[str, Callable[[], object]] = {
     "read_refused_by_cache": lambda: read_cached("WRONGPASS"),
     "feed": feed,
     "feed_fails": lambda: feed(fails=True),
+    "probe": lambda: probe(200),
+    "probe_fails": lambda: probe(503),
     "poll": lambda: Polling().poll(),
     "poll_bad_record": poll_bad_record,
     "poll_with_open_breaker": poll_with_open_breaker,

@@ -17,6 +17,8 @@ from tests.unit.alarms.plan import NAME
 Emission = Callable[[int], Sequence[float]]
 """The values of a metric in a minute; none if nobody emits it in this minute."""
 
+_STACK = frozenset({"Stack"})
+
 POLL_MINUTES = {"prices": 5, "stock": 60}
 """Source -> how many minutes lie between two polls. These are the schedules in tests/alarms/stack.tftest.hcl."""
 
@@ -69,6 +71,10 @@ _BUSY: Mapping[str, Emission] = {
     # One request a second. One in twenty minutes fails, and one a minute waits for a cold start.
     "5XXError": lambda minute: (*([0] * 59), int(minute % 20 == 7)),
     "Latency": always(*([40] * 59), 1500),
+    "CacheHitCount": always(*([1] * 50)),
+    "CacheMissCount": lambda minute: (1,) * (40 if minute % 60 < 10 else 5),  # somebody flushes the cache now and then
+    "Duration": always(40, 4000),
+    "ClaimedAccountConcurrency": lambda minute: (950 if minute % 60 < 4 else 120,),
     "Errors": always(0),
     "Throttles": always(0),
     "IteratorAge": always(300),
@@ -105,6 +111,7 @@ _BUSY: Mapping[str, Emission] = {
     "EngineCPUUtilization": lambda minute: (95 if minute % 60 < 5 else 20,),
     "CPUUtilization": lambda minute: (95 if minute % 60 < 5 else 20,),
     "ReplicationLag": lambda minute: (15 if minute % 60 == 9 else 0.2,),
+    "SystemErrors": lambda minute: (1,) if minute % 60 in (3, 4) else (),
     "FaultRequestCount": lambda minute: (3,) if minute % 30 == 6 else (),
 }
 _IDLE: Mapping[str, Emission] = {"PolledEventCount": always(0)}
@@ -117,6 +124,8 @@ _RUNS = {
     "ChangesQuarantined": "apply",
     "ObjectsFailed": "apply",
     "KeysFailed": "feed",
+    "RegressionsMended": "publish",
+    "DocumentsPublished": "publish",
     "CacheFaults": "read_cached",
     "CacheMisconfigured": "read_cached",
 }
@@ -132,6 +141,10 @@ def calm(identity: Metric, *, busy: bool) -> Emission:
         return (_BUSY if busy else _IDLE).get(identity.name, nothing)
     if identity.name == "ReplicationLag":
         return lambda minute: (_lag(1 + 59 * (minute % 2)),)  # the scheduler may be up to a minute late
+    if identity.name == "ProbeFailed":
+        # Now and then a run fails, or EventBridge Scheduler drops one.
+        failed, passed = (values_of(run, "ProbeFailed", _STACK) for run in ("probe_fails", "probe"))
+        return lambda minute: failed if minute % 30 == 7 else () if minute % 45 == 9 else passed
     dimensions = dict(identity.dimensions)
     if "Source" in dimensions:
         between = POLL_MINUTES[dimensions["Source"]]
@@ -203,6 +216,7 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
     "*-edge-errors": [Fault({"5xxErrorRate": always(40)}, 16)],
     "*-errors": [Fault({"Errors": always(1)}, 3)],
     "*-throttles": [Fault({"Throttles": always(5)}, 4)],
+    "*-slow": [Fault({"Duration": always(40, 299_000)}, 4)],
     # Everything is refused, on a busy API and on one that gets a request every four minutes; a tenth is refused.
     "api-errors": [
         Fault({"5XXError": always(*([1] * 60))}, 4),
@@ -210,6 +224,11 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
         Fault({"5XXError": always(*([0] * 54 + [1] * 6))}, 4),
     ],
     "api-slow": [Fault({"Latency": always(*([40] * 50 + [15_000] * 10))}, 11)],
+    # The API is down, and the probe doesn't run. Both show although nobody calls.
+    "probe-failed": [
+        Fault(own("probe_fails", "ProbeFailed"), 4, busy=False),
+        Fault({"ProbeFailed": nothing}, 6, busy=False),
+    ],
     "writes-unconfirmed": [Fault(own("write_unconfirmed", "ChangesUnconfirmed"), 4)],
     "schemas-unusable": [Fault(own_once("write_with_unusable_schema", "SchemasUnusable"), 61)],
     "rows-skipped": [Fault(own_once("publish_malformed", "RowsSkipped"), 61)],
@@ -218,6 +237,10 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
         Fault({"WriteThrottleEvents": always(9)}, 6),
         Fault({"ReadThrottleEvents": always(9)}, 6),
     ],
+    # Six requests a second, of which the cache serves none.
+    "api-cache-misses": [Fault({"CacheHitCount": nothing, "CacheMissCount": always(*([1] * 360))}, 76)],
+    "concurrency": [Fault({"ClaimedAccountConcurrency": always(900)}, 6)],
+    "items-errors": [Fault({"SystemErrors": always(3)}, 6)],
     "publish-behind": [Fault({"IteratorAge": always(90_000)}, 4)],
     "publish-stopped": [Fault({"PolledEventCount": nothing}, 16), Fault({"PolledEventCount": nothing}, 16, busy=False)],
     "publish-set-aside": _set_aside(),
@@ -225,6 +248,21 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
         Fault({"ReplicationLag": nothing}, 11),
         Fault({"ReplicationLag": nothing}, 11, busy=False),
         Fault({"ReplicationLag": lambda minute: (_lag(60 * (minute - FAULT)),)}, 11),
+    ],
+    # Of thirty changes a minute, six are old versions from the other Region.
+    "mends-flood": [
+        Fault(
+            {
+                "RegressionsMended": always(
+                    *(6 * values_of("publish_mends", "RegressionsMended", frozenset({"Stack"})))
+                ),
+                "DocumentsPublished": always(*(30 * values_of("publish", "DocumentsPublished", frozenset({"Stack"})))),
+            },
+            20,
+        )
+    ],
+    "write-log-key": [
+        Fault({name: always(4)}, 3) for name in ("KMSKeyAccessDenied", "KMSKeyDisabled", "KMSKeyNotFound")
     ],
     "write-log-delivery-freshness": [Fault({"DeliveryToS3.DataFreshness": always(1000)}, 2)],
     "write-log-throttled": [Fault({"ThrottledRecords": always(3)}, 4)],
@@ -334,11 +372,11 @@ def record(alarm: Alarm, minutes: int, *, busy: bool, fault: Fault | None = None
             is_faulty = identity.name in faulty and minute >= FAULT
             emission = faulty[identity.name] if is_faulty else calm_emission
             for value in emission(minute):
-                recording.add(identity, 60 * minute + _second(identity), value)
+                recording.add(identity, 60 * minute + second_of(identity), value)
     return recording
 
 
-def _second(identity: Metric) -> int:
+def second_of(identity: Metric) -> int:
     """Return the second of the minute at which a metric is emitted.
 
     The clocks of two services differ. So `apply` counts an object that Firehose delivers at the end of a minute three

@@ -1,5 +1,6 @@
 """What Terraform plans for a whole stack, so that tests check the alarms that Terraform makes."""
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -27,12 +28,47 @@ class PlannedAlarm(NamedTuple):
     """A planned alarm.
 
     :param region: ``primary``, ``replica`` or ``edge`` (us-east-1), the Region that the alarm is in.
+    :param actions: the ARNs of the topics that it notifies when it starts to fire.
+    :param ok_actions: the same when it stops.
     """
 
     region: str
     alarm: Alarm
     description: str
     actions: tuple[str, ...]
+    ok_actions: tuple[str, ...]
+
+    @property
+    def topics(self) -> set[str]:
+        """The names of the topics that the alarm notifies when it starts to fire."""
+        return {arn.rsplit(":", 1)[1] for arn in self.actions}
+
+    @property
+    def severity(self) -> str:
+        """``page`` or ``ticket``. The topics say it, because in the planned stacks tickets page nobody.
+
+        An alarm without topics is a part of a composite alarm, which pages. An alarm on a topic notifies both topics of
+        its Region, because one of them may be broken.
+        """
+        kinds = {name.rsplit("-", 1)[1] for name in self.topics}
+        if len(kinds) == 2:
+            return "ticket" if "-ticket-" in self.alarm.name else "page"
+        return "ticket" if kinds == {"tickets"} else "page"
+
+
+class CompositeAlarm(NamedTuple):
+    """A planned composite alarm.
+
+    :param region: ``primary`` or ``replica``, the Region that the alarm is in.
+    :param parts: the names of the alarms in its rule. It is on while one of them is.
+    """
+
+    region: str
+    name: str
+    description: str
+    parts: tuple[str, ...]
+    actions: tuple[str, ...]
+    ok_actions: tuple[str, ...]
 
 
 class Plan:
@@ -61,11 +97,34 @@ class Plan:
                 resource.region,
                 _alarm(resource.values),
                 resource.values["alarm_description"],
-                tuple(resource.values["alarm_actions"]),
+                tuple(resource.values["alarm_actions"] or ()),
+                tuple(resource.values["ok_actions"] or ()),
             )
             for resource in self.resources
             if resource.type == "aws_cloudwatch_metric_alarm"
         ]
+
+    @cached_property
+    def composite_alarms(self) -> list[CompositeAlarm]:
+        """All composite alarms of the stack."""
+        return [
+            CompositeAlarm(
+                resource.region,
+                resource.values["alarm_name"],
+                resource.values["alarm_description"],
+                _parts(resource.values["alarm_rule"]),
+                tuple(resource.values["alarm_actions"] or ()),
+                tuple(resource.values["ok_actions"] or ()),
+            )
+            for resource in self.resources
+            if resource.type == "aws_cloudwatch_composite_alarm"
+        ]
+
+
+def _parts(rule: str) -> tuple[str, ...]:
+    parts = re.findall(r'ALARM\("([^"]+)"\)', rule)
+    assert rule == " OR ".join(f'ALARM("{part}")' for part in parts), f"{rule}: only OR is known here"
+    return tuple(parts)
 
 
 def _region(address: str) -> str:

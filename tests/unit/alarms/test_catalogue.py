@@ -130,14 +130,6 @@ def test_cloudwatch_accepts_every_expression(plan: Plan) -> None:
             assert isinstance(Maths(series, alarm.expressions, range(1)).value_of(name), dict), f"{alarm.name}: {text}"
 
 
-def test_every_alarm_notifies_the_topic_of_its_region_and_says_what_to_do(plan: Plan) -> None:
-    for region, alarm, description, actions in plan.alarms:
-        assert actions, f"{region} {alarm.name} notifies nobody"
-        assert 60 < len(description) <= 1024, f"{alarm.name}: {description}"
-    names = [(planned.region, planned.alarm.name) for planned in plan.alarms]
-    assert len(names) == len(set(names))
-
-
 @pytest.mark.parametrize(
     ("namespace", "name", "dimensions", "statistic", "problem"),
     [

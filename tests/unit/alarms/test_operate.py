@@ -23,7 +23,7 @@ def generic(plan: Plan, name: str) -> str:
     name = re.sub("eu-(central|west)-1", "<region>", name.removeprefix(f"{NAME}-"))
     functions = [resource.values["function_name"] for resource in plan.of_type("aws_lambda_function", "primary")]
     for function in functions:
-        if re.fullmatch(f"{function.removeprefix(f'{NAME}-')}-(errors|throttles)", name):
+        if re.fullmatch(f"{function.removeprefix(f'{NAME}-')}-(errors|slow|throttles)", name):
             return re.sub("^.*-", "<function>-", name)
     name = re.sub("^feed-(cache|database)-", "feed-<store>-", name)
     return re.sub("-(prices|stock)$", "-<source>", name)

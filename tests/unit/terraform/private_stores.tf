@@ -42,7 +42,7 @@ module "serverless" {
   items_arn     = local.items_arn
   kms_key_arn   = null
   alarms        = true
-  alarm_actions = []
+  alarm_actions = { page = [], ticket = [] }
 }
 
 module "nodes" {
@@ -54,7 +54,7 @@ module "nodes" {
   items_arn     = local.items_arn
   kms_key_arn   = null
   alarms        = true
-  alarm_actions = []
+  alarm_actions = { page = [], ticket = [] }
 }
 
 module "relational" {
@@ -78,7 +78,7 @@ module "relational" {
   deletion_protection = false
   log_retention_days  = 30
   alarms              = true
-  alarm_actions       = []
+  alarm_actions       = { page = [], ticket = [] }
 }
 
 output "connections" {

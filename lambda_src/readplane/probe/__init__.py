@@ -1,0 +1,1 @@
+"""The `probe` function: calls the API every minute, as a client does."""

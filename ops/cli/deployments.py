@@ -1,0 +1,406 @@
+"""Deployments of new versions of the functions by AWS CodeDeploy.
+
+Every function has two aliases. Terraform points `live` at the newest version that has passed its check. Clients call
+the other alias, and CodeDeploy moves it to that version: first for a share of the calls, then for all. If an alarm
+fires meanwhile, CodeDeploy moves the alias back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, NoReturn
+
+from botocore.exceptions import ClientError
+
+from ops.cli.invoke import LIVE
+from ops.cli.target import Target
+from ops.console import CommandError
+
+STAGES = (
+    ("publish", "feed"),
+    ("apply", "apply-stream"),
+    ("write", "read", "query", "backend_auth"),
+    ("poll",),
+)
+"""The order of the functions, which follows a change backwards: whoever reads something new gets the new version first.
+
+With the reverse order, the new `write` would accept changes of a new collection, and the old `apply` would put them in
+quarantine.
+"""
+
+UNSHARED = ("poll",)
+"""Functions that get all calls at once. Schedules call `poll` too rarely for a share of the calls to say anything, and
+the old version fails for a new source, so its alarm may be on."""
+
+WATCH_SECONDS = 10.0
+"""How often the deployments are looked at. AWS counts these requests against the account's rate."""
+
+SETTLE_SECONDS = 300.0
+"""How long the roll-backs of ended deployments may take. CodeDeploy begins them itself, some seconds later."""
+
+ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
+"""The states of a deployment that hasn't ended."""
+
+AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
+"""AWS's own deployment configuration that sends all calls to the new version at once."""
+
+ROLLBACK = "codeDeployRollback"
+"""The creator of a deployment with which CodeDeploy undoes another one."""
+
+BATCH = 25
+"""How many deployments one request of BatchGetDeployments may name."""
+
+REASONS = {
+    "ALARM_ACTIVE": "an alarm fired",
+    "MANUAL_STOP": "somebody stopped it",
+    "TIMEOUT": "it took too long",
+    "IAM_ROLE_MISSING": "CodeDeploy's role is missing, so apply Terraform again",
+    "IAM_ROLE_PERMISSIONS": "CodeDeploy's role lacks a permission, so apply Terraform again",
+}
+"""The error codes of CodeDeploy that operators meet -> what happened."""
+
+State = Literal["up to date", "behind", "running", "stuck"]
+
+Wait = Callable[[float], None]
+"""Waits for some seconds. It raises an error if the command must end."""
+
+
+class DeployedFunction(NamedTuple):
+    """A function in one Region, and the versions that its aliases point to.
+
+    name: the function's name in the stack, such as `write`
+    function: its name in AWS
+    alias: the alias that clients call
+    alarms: the names of the alarms that roll a deployment back
+    released: the version that clients get
+    live: the newest version that has passed its check
+    share: the share of the calls that another version gets, from 0 to 1
+    deployment: the id of the deployment that is running; None if none is
+    """
+
+    region: str
+    application: str
+    name: str
+    function: str
+    group: str
+    alias: str
+    alarms: tuple[str, ...]
+    released: str
+    live: str
+    share: float
+    deployment: str | None
+
+    @property
+    def state(self) -> State:
+        """Whether clients get the newest version, or how far that is.
+
+        - running: CodeDeploy shifts clients to a version now.
+        - stuck: the alias sends a share of the calls to a version, but no deployment is running.
+        - behind: clients get an older version than the newest one.
+        """
+        if self.deployment:
+            return "running"
+        if self.share:
+            return "stuck"
+        return "up to date" if self.released == self.live else "behind"
+
+
+class DeploymentError(CommandError):
+    """A deployment didn't bring its version to the clients."""
+
+
+def declared(target: Target) -> dict[str, dict[str, Any]]:
+    """Return the stack's output `deployments`: the CodeDeploy application and the functions of each Region.
+
+    :raises CommandError: if the stack doesn't deploy by CodeDeploy
+    """
+    regions: dict[str, dict[str, Any]] = target.output(
+        "deployments",
+        "clients get new versions with terraform apply. To shift them step by step, set deploy.canary "
+        "(docs/upgrading.md).",
+    )
+    return regions
+
+
+def chosen(target: Target, region: str | None, functions: Sequence[str]) -> dict[str, list[str]]:
+    """Return the functions of each Region that the command line names: all of them, if it names none.
+
+    :raises CommandError: if the stack has no such Region or function
+    """
+    regions = declared(target)
+    if region is not None and region not in regions:
+        raise CommandError(f"This stack has no deployments in {region}. It has some in: {', '.join(regions)}.")
+    names = sorted({name for entry in regions.values() for name in entry["functions"]})
+    unknown = sorted(set(functions) - set(names))
+    if unknown:
+        raise CommandError(f"There is no function {', '.join(unknown)}. Deployed are: {', '.join(names)}.")
+    picked = {
+        each: [name for name in sorted(entry["functions"]) if not functions or name in functions]
+        for each, entry in regions.items()
+        if region in (None, each)
+    }
+    if not any(picked.values()):
+        raise CommandError(f"{', '.join(functions)} doesn't exist in {region}.")
+    return picked
+
+
+class RegionalDeployments:
+    """The deployments of one Region."""
+
+    def __init__(self, target: Target, region: str, names: Sequence[str]) -> None:
+        """Prepare the deployments of some functions.
+
+        :param names: the functions' names in the stack
+        """
+        entry = declared(target)[region]
+        self.region = region
+        self._application: str = entry["application"]
+        self._functions: Mapping[str, Mapping[str, Any]] = {name: entry["functions"][name] for name in names}
+        self._lambda = target.client("lambda", region)
+        self._codedeploy = target.client("codedeploy", region)
+        self._cloudwatch = target.client("cloudwatch", region)
+
+    def read(self) -> list[DeployedFunction]:
+        """Return the functions with the versions that their aliases point to now."""
+        return [self._read(name, entry) for name, entry in self._functions.items()]
+
+    def alarms_on(self, functions: Sequence[DeployedFunction]) -> list[str]:
+        """Return the names of those alarms that are on and would roll back a deployment of one of these functions."""
+        names = sorted({alarm for function in functions for alarm in function.alarms})
+        found = []
+        for first in range(0, len(names), 100):
+            response = self._cloudwatch.describe_alarms(AlarmNames=names[first : first + 100], StateValue="ALARM")
+            found += [alarm["AlarmName"] for alarm in response["MetricAlarms"]]
+        return sorted(found)
+
+    def start(self, function: DeployedFunction, *, at_once: bool) -> str:
+        """Start to shift a function's clients to its newest version. Return the id of the deployment.
+
+        :param at_once: whether all clients get the version at once, whatever the alarms say
+        """
+        properties = {
+            "Name": function.function,
+            "Alias": function.alias,
+            "CurrentVersion": function.released,
+            "TargetVersion": function.live,
+        }
+        resource = {function.function: {"Type": "AWS::Lambda::Function", "Properties": properties}}
+        options: dict[str, Any] = {}
+        if at_once:
+            options = {"deploymentConfigName": AT_ONCE, "overrideAlarmConfiguration": {"enabled": False, "alarms": []}}
+        response = self._codedeploy.create_deployment(
+            applicationName=self._application,
+            deploymentGroupName=function.group,
+            description=f"readplane deploy: from version {function.released} to {function.live}",
+            revision={
+                "revisionType": "AppSpecContent",
+                "appSpecContent": {"content": json.dumps({"version": 0.0, "Resources": [resource]})},
+            },
+            **options,
+        )
+        deployment: str = response["deploymentId"]
+        return deployment
+
+    def stop(self, deployments: Sequence[str]) -> None:
+        """Stop deployments and roll them back. A deployment that has ended stays as it is."""
+        for deployment in deployments:
+            try:
+                self._codedeploy.stop_deployment(deploymentId=deployment, autoRollbackEnabled=True)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "DeploymentAlreadyCompletedException":
+                    raise
+
+    def watch(self, deployments: Mapping[str, str], wait: Wait, say: Callable[[str], None]) -> dict[str, str]:
+        """Wait until deployments have ended. If one fails, stop the others and roll them back.
+
+        :param deployments: function -> the id of its deployment
+        :return: function -> why its deployment failed, for those that failed
+        """
+        running = dict(deployments)
+        failed: dict[str, str] = {}
+        shown: dict[str, str] = {}
+        while running:
+            for function, info in self._information(running).items():
+                status = info["status"]
+                if shown.get(function) != status:
+                    shown[function] = status
+                    say(f"{self.region}: {function}: {status}")
+                if status in ACTIVE:
+                    continue
+                del running[function]
+                reason = _failure(info)
+                if reason and not failed:
+                    self.stop(list(running.values()))
+                if reason:
+                    failed[function] = reason
+            if running:
+                wait(WATCH_SECONDS)
+        return failed
+
+    def settle(self, wait: Wait) -> list[DeployedFunction]:
+        """Wait until no roll-back is running, and return the functions as they are then."""
+        waited = 0.0
+        while True:
+            functions = self.read()
+            moving = any(function.state in ("running", "stuck") for function in functions)
+            if not moving or waited >= SETTLE_SECONDS:
+                return functions
+            wait(WATCH_SECONDS)
+            waited += WATCH_SECONDS
+
+    def _read(self, name: str, entry: Mapping[str, Any]) -> DeployedFunction:
+        released, live = self._alias(entry["name"], entry["alias"]), self._alias(entry["name"], LIVE)
+        weights: Mapping[str, float] = (released.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        listed = self._codedeploy.list_deployments(
+            applicationName=self._application, deploymentGroupName=entry["group"], includeOnlyStatuses=list(ACTIVE)
+        )
+        return DeployedFunction(
+            region=self.region,
+            application=self._application,
+            name=name,
+            function=entry["name"],
+            group=entry["group"],
+            alias=entry["alias"],
+            alarms=tuple(entry["alarms"]),
+            released=released["FunctionVersion"],
+            live=live["FunctionVersion"],
+            share=sum(weights.values()),
+            deployment=next(iter(listed["deployments"]), None),
+        )
+
+    def _alias(self, function: str, alias: str) -> Mapping[str, Any]:
+        try:
+            response: Mapping[str, Any] = self._lambda.get_alias(FunctionName=function, Name=alias)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            raise CommandError(
+                f"{function} in {self.region} has no alias {alias}. Run terraform apply until it is complete."
+            ) from error
+        return response
+
+    def _information(self, deployments: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+        """Return what CodeDeploy says of each function's deployment."""
+        functions = {deployment: function for function, deployment in deployments.items()}
+        ids = list(functions)
+        found: dict[str, Mapping[str, Any]] = {}
+        for first in range(0, len(ids), BATCH):
+            response = self._codedeploy.batch_get_deployments(deploymentIds=ids[first : first + BATCH])
+            found |= {functions[info["deploymentId"]]: info for info in response["deploymentsInfo"]}
+        return found
+
+
+def _failure(info: Mapping[str, Any]) -> str | None:
+    """Return why a deployment that has ended didn't bring its version to the clients. None if it did."""
+    if info.get("creator") == ROLLBACK:
+        return "an earlier deployment failed"
+    if info["status"] == "Succeeded":
+        return None
+    code = (info.get("errorInformation") or {}).get("code") or info["status"]
+    return REASONS.get(code, f"CodeDeploy says {code}")
+
+
+def deploy(
+    deployments: RegionalDeployments,
+    wait: Wait,
+    say: Callable[[str], None],
+    *,
+    at_once: bool = False,
+    backwards: bool = False,
+) -> list[DeployedFunction]:
+    """Bring the newest version of every function of a Region to its clients. Return the functions that were behind.
+
+    The stages follow each other (:data:`STAGES`), and the functions of a stage shift at the same time. A deployment
+    that is running already is watched like the others.
+
+    :param at_once: whether all clients get the new versions at once, whatever the alarms say
+    :param backwards: whether the last stage comes first
+    :raises DeploymentError: if clients don't get the newest version in the end
+    """
+    functions = deployments.read()
+    stuck = [function for function in functions if function.state == "stuck"]
+    if stuck:
+        aliases = " and ".join(f"{function.alias} of {function.function}" for function in stuck)
+        raise CommandError(
+            f"{deployments.region}: {aliases} sends calls to two versions, but no deployment is running. Remove the "
+            "weights with `aws lambda update-alias --routing-config {}` (docs/upgrading.md)."
+        )
+    if not at_once:
+        _refuse_alarms(deployments, functions)
+    done = []
+    for stage in reversed(STAGES) if backwards else STAGES:
+        names = [function.name for function in functions if function.name in stage and function.state != "up to date"]
+        if names:
+            done += _deploy_stage(deployments, names, wait, say, at_once=at_once)
+    _refuse_late(deployments)
+    return done
+
+
+def _deploy_stage(
+    deployments: RegionalDeployments, names: Sequence[str], wait: Wait, say: Callable[[str], None], *, at_once: bool
+) -> list[DeployedFunction]:
+    """Bring the newest version of some functions to their clients, all at the same time. Return the functions."""
+    functions = [function for function in deployments.read() if function.name in names]
+    behind = [function for function in functions if function.state == "behind"]
+    if not at_once:
+        _refuse_alarms(deployments, behind)
+    started = {function.name: function.deployment for function in functions if function.deployment}
+    try:
+        for function in behind:
+            say(f"{deployments.region}: {function.name}: from version {function.released} to {function.live}")
+            started[function.name] = deployments.start(function, at_once=at_once or function.name in UNSHARED)
+    except ClientError:
+        deployments.stop([started[function.name] for function in behind if function.name in started])
+        raise
+    failed = deployments.watch(started, wait, say)
+    settled = deployments.settle(wait)
+    if failed:
+        _report_failures(deployments, failed, settled)
+    return [function for function in settled if function.name in names]
+
+
+def stop(deployments: RegionalDeployments, wait: Wait) -> list[DeployedFunction]:
+    """Stop the running deployments of a Region, roll them back, and return the functions that they were for."""
+    running = {function.name: function.deployment for function in deployments.read() if function.deployment}
+    deployments.stop([deployment for deployment in running.values() if deployment])
+    functions = deployments.settle(wait) if running else []
+    return [function for function in functions if function.name in running]
+
+
+def _refuse_alarms(deployments: RegionalDeployments, functions: Sequence[DeployedFunction]) -> None:
+    """Raise an error if an alarm is on that would roll back a function that is behind."""
+    watched = [function for function in functions if function.state == "behind" and function.name not in UNSHARED]
+    alarms = deployments.alarms_on(watched)
+    if alarms:
+        raise CommandError(
+            f"{deployments.region}: {', '.join(alarms)} is on, so CodeDeploy would roll back at once. Wait until it is "
+            "off. If the new version is the remedy, use --at-once."
+        )
+
+
+def _report_failures(
+    deployments: RegionalDeployments, failed: Mapping[str, str], functions: Sequence[DeployedFunction]
+) -> NoReturn:
+    """Raise the error about deployments that failed: why, and which version clients get of each function now."""
+    alarms = deployments.alarms_on([function for function in functions if function.name in failed])
+    first, reason = next(iter(failed.items()))
+    on = f" On now: {', '.join(alarms)}." if alarms else ""
+    old = [f"{function.name} ({function.released})" for function in functions if function.state == "behind"]
+    new = [f"{function.name} ({function.live})" for function in functions if function.state == "up to date"]
+    moving = [function.name for function in functions if function.state in ("running", "stuck")]
+    rest = f" CodeDeploy hasn't finished yet with: {', '.join(moving)}. Run this command again." if moving else ""
+    raise DeploymentError(
+        f"{deployments.region}: the deployment of {first} was rolled back, because {reason}.{on} Clients get the old "
+        f"version of: {', '.join(old) or 'none'}. They get the newest version of: {', '.join(new) or 'none'}.{rest}"
+    )
+
+
+def _refuse_late(deployments: RegionalDeployments) -> None:
+    """Raise an error if clients of a function don't get its newest version, although no deployment failed."""
+    late = [function.name for function in deployments.read() if function.state != "up to date"]
+    if late:
+        raise DeploymentError(
+            f"{deployments.region}: Terraform has published newer versions meanwhile, of: {', '.join(late)}. Run this "
+            "command again."
+        )

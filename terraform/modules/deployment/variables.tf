@@ -1,0 +1,31 @@
+variable "name" {
+  description = "Stack name."
+  type        = string
+}
+
+variable "canary" {
+  description = "Percentage of the calls that a new version gets first, and the minutes until it gets all of them."
+  type        = object({ percent = number, minutes = number })
+}
+
+variable "functions" {
+  description = "Function -> its name in AWS and its ARN."
+  type        = map(object({ name = string, arn = string }))
+}
+
+variable "alias" {
+  description = "Name of the alias that clients call."
+  type        = string
+}
+
+variable "probed" {
+  description = "Whether the Region has the alarm of the probe."
+  type        = bool
+  default     = false
+}
+
+variable "roles" {
+  description = "Path and permissions boundary of every IAM role that this module creates."
+  type        = object({ path = string, permissions_boundary = optional(string) })
+  default     = { path = "/" }
+}

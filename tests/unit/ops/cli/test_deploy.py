@@ -1,0 +1,389 @@
+"""Test the command `deploy`: what it shifts, how it rolls back, and what it refuses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
+
+from ops.cli.deployments import RegionalDeployments, chosen, deploy, stop
+from ops.cli.main import main
+from ops.cli.target import Target
+from ops.console import CommandError
+from ops.jobs import JobStoppedError
+from tests.fakes.code_deploy import CodeDeploy
+from tests.fakes.moto_aws import REGION, Aws
+from tests.unit.ops.cli.support import OUTPUTS, objects
+
+REPLICA = "eu-west-1"
+NAMES = ("apply", "read", "write")
+ALIAS = "released-1"
+
+
+def region_output(*names: str) -> dict[str, Any]:
+    """Return the part of the output `deployments` about one Region."""
+    return {
+        "application": "shop",
+        "functions": {
+            name: {"name": f"shop-{name}", "group": name, "alias": ALIAS, "alarms": alarms(name)} for name in names
+        },
+    }
+
+
+def alarms(name: str) -> list[str]:
+    """Return the alarms that roll back a deployment of a function."""
+    return [f"shop-{name}-errors", "shop-api-errors"]
+
+
+DEPLOYMENTS = {REGION: region_output(*NAMES), REPLICA: region_output("read", "write")}
+
+
+class Clouds:
+    """Two Regions, whose time passes when a command waits."""
+
+    def __init__(self) -> None:
+        self.regions = {REGION: CodeDeploy(), REPLICA: CodeDeploy()}
+        for region, cloud in self.regions.items():
+            for name in DEPLOYMENTS[region]["functions"]:
+                cloud.add(f"shop-{name}", name, ALIAS, 3, 4, *alarms(name))
+        self.cloud = self.regions[REGION]
+        self.said: list[str] = []
+        self.target = Target(OUTPUTS | {"deployments": DEPLOYMENTS})
+        self.waits_left = 10**6
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Return a client as :meth:`Target.client` does."""
+        if service in ("lambda", "codedeploy", "cloudwatch"):
+            return self.regions[region or REGION]
+        make: Any = boto3.client
+        return make(service, region_name=region or REGION)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass in both Regions. Raise KeyboardInterrupt when `waits_left` is used up."""
+        if self.waits_left == 0:
+            raise KeyboardInterrupt
+        self.waits_left -= 1
+        for cloud in self.regions.values():
+            cloud.advance(seconds)
+
+    def deployments(self, *names: str) -> RegionalDeployments:
+        """Return the deployments of functions of the primary Region: of all, if none is named."""
+        return RegionalDeployments(self.target, REGION, names or NAMES)
+
+    def versions(self, region: str = REGION) -> dict[str, str]:
+        """Return the version that each function's clients get. The test fails if some get another one."""
+        found = {}
+        for (function, alias), entry in self.regions[region].aliases.items():
+            if alias == ALIAS:
+                assert entry.weights == {}
+                found[function.removeprefix("shop-")] = entry.version
+        return found
+
+    def run(self) -> list[str]:
+        """Deploy in the primary Region, and return the names of what was behind."""
+        return [function.name for function in deploy(self.deployments(), self.wait, self.said.append)]
+
+
+@pytest.fixture
+def clouds(monkeypatch: pytest.MonkeyPatch) -> Clouds:
+    clouds = Clouds()
+    monkeypatch.setattr(Target, "client", lambda _self, service, region=None: clouds.client(service, region))
+    return clouds
+
+
+@pytest.fixture
+def run(clouds: Clouds, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Return a function that runs a command line on a stack whose deployments are a stand-in."""
+    make: Any = boto3.client
+    make("s3").create_bucket(Bucket="log", CreateBucketConfiguration={"LocationConstraint": REGION})
+    monkeypatch.setattr("ops.jobs.Job.wait", lambda _self, seconds: clouds.wait(seconds))
+    file = tmp_path / "outputs.json"
+
+    def command(*words: str, outputs: dict[str, Any] | None = None) -> Result:
+        values = OUTPUTS | {"deployments": DEPLOYMENTS} | (outputs or {})
+        file.write_text(json.dumps({name: {"value": value} for name, value in values.items()}))
+        return CliRunner().invoke(main, ["--outputs", str(file), "deploy", *words])
+
+    return command
+
+
+# --- The logic
+
+
+def test_every_function_that_is_behind_gets_its_newest_version(clouds: Clouds) -> None:
+    clouds.cloud.aliases["shop-read", ALIAS].version = "4"
+    assert clouds.run() == ["apply", "write"]
+    assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"}
+    assert [each.group for each in clouds.cloud.deployments] == ["apply", "write"]
+    assert f"{REGION}: write: from version 3 to 4" in clouds.said and f"{REGION}: write: Succeeded" in clouds.said
+
+
+@pytest.mark.parametrize(
+    ("backwards", "order"), [(False, ["apply", "read", "write"]), (True, ["read", "write", "apply"])]
+)
+def test_whoever_reads_something_new_comes_first(clouds: Clouds, *, backwards: bool, order: list[str]) -> None:
+    """`apply` shifts before `write`, whose changes it reads. Functions of the same stage shift together."""
+    deploy(clouds.deployments(), clouds.wait, clouds.said.append, backwards=backwards)
+    assert [each.group for each in clouds.cloud.deployments] == order
+    started = {each.group: each.started for each in clouds.cloud.deployments}
+    assert started["read"] == started["write"] and abs(started["apply"] - started["read"]) >= 600
+
+
+def test_poll_gets_all_calls_at_once_whatever_its_alarm_says(clouds: Clouds) -> None:
+    """The old version fails for a new source, so that its alarm is on until the new version is there."""
+    clouds.cloud.add("shop-poll", "poll", ALIAS, 3, 4, "shop-poll-errors")
+    clouds.cloud.on.add("shop-poll-errors")
+    target = Target(OUTPUTS | {"deployments": {REGION: region_output("poll")}})
+    deploy(RegionalDeployments(target, REGION, ["poll"]), clouds.wait, clouds.said.append)
+    assert clouds.versions()["poll"] == "4" and clouds.cloud.now <= 30
+
+
+def test_an_alarm_that_begins_between_two_stages_stops_the_second(clouds: Clouds) -> None:
+    def say(text: str) -> None:
+        if text.endswith("apply: Succeeded"):
+            clouds.cloud.on.add("shop-api-errors")
+
+    with pytest.raises(CommandError, match=r"shop-api-errors is on"):
+        deploy(clouds.deployments(), clouds.wait, say)
+    assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
+
+
+def test_nothing_is_deployed_if_nothing_is_behind(clouds: Clouds) -> None:
+    clouds.run()
+    before = len(clouds.cloud.deployments)
+    assert clouds.run() == [] and len(clouds.cloud.deployments) == before
+
+
+def test_a_version_that_has_not_passed_its_check_is_not_deployed(clouds: Clouds) -> None:
+    """Terraform doesn't move `live` to such a version, and only `live` is deployed."""
+    clouds.cloud.aliases["shop-write", "live"].version = "3"
+    assert clouds.run() == ["apply", "read"]
+    assert clouds.versions()["write"] == "3"
+
+
+def test_a_bad_version_is_rolled_back_with_all_others(clouds: Clouds) -> None:
+    clouds.cloud.bad.add(("shop-write", "4"))
+    with pytest.raises(CommandError) as error:
+        clouds.run()
+    assert str(error.value) == (
+        f"{REGION}: the deployment of write was rolled back, because an alarm fired. On now: shop-write-errors. "
+        "Clients get the old version of: read (3), write (3). They get the newest version of: apply (4)."
+    )
+    assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
+    # A tenth of the calls, until the alarm fires and the roll-back is done.
+    assert 0 < clouds.cloud.bad_share_seconds <= 0.1 * (180 + 30)
+
+
+def test_a_bad_version_is_refused_again_as_long_as_the_alarm_is_on(clouds: Clouds) -> None:
+    clouds.cloud.bad.add(("shop-write", "4"))
+    with pytest.raises(CommandError):
+        clouds.run()
+    before = len(clouds.cloud.deployments)
+    with pytest.raises(CommandError, match=r"shop-write-errors is on, so CodeDeploy would roll back at once"):
+        clouds.run()
+    assert len(clouds.cloud.deployments) == before
+
+
+def test_an_urgent_remedy_goes_out_although_an_alarm_is_on(clouds: Clouds) -> None:
+    clouds.cloud.on.add("shop-api-errors")
+    with pytest.raises(CommandError, match="use --at-once"):
+        clouds.run()
+    deploy(clouds.deployments(), clouds.wait, clouds.said.append, at_once=True)
+    assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"}
+    assert clouds.cloud.now <= 60
+
+
+def test_an_alarm_of_another_function_stops_nothing(clouds: Clouds) -> None:
+    clouds.cloud.on.add("shop-apply-errors")
+    deploy(clouds.deployments("read", "write"), clouds.wait, clouds.said.append)
+    assert clouds.versions() == {"apply": "3", "read": "4", "write": "4"}
+
+
+@pytest.mark.parametrize("waits", [0, 1, 10, 30, 60, 61, 62, 90, 119])
+def test_a_run_that_ends_early_can_be_run_again(clouds: Clouds, waits: int) -> None:
+    """The deployments go on by themselves, and the next run starts none of them twice."""
+    clouds.waits_left = waits
+    with pytest.raises(KeyboardInterrupt):
+        clouds.run()
+    clouds.waits_left = 10**6
+    clouds.run()
+    assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"}
+    assert len(clouds.cloud.deployments) == 3
+
+
+@pytest.mark.parametrize("waits", range(60, 86, 3))
+def test_a_bad_version_never_stays_after_a_run_that_ended_early(clouds: Clouds, waits: int) -> None:
+    clouds.cloud.bad.add(("shop-read", "4"))
+    clouds.waits_left = waits
+    with pytest.raises((KeyboardInterrupt, CommandError)):
+        clouds.run()
+    clouds.waits_left = 10**6
+    with pytest.raises(CommandError, match=r"rolled back|would roll back"):
+        clouds.run()
+    assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
+
+
+def test_a_running_roll_back_is_waited_for_and_reported(clouds: Clouds) -> None:
+    client = clouds.cloud
+    started = [clouds.deployments().start(function, at_once=False) for function in clouds.deployments("read").read()]
+    client.advance(5)
+    client.stop_deployment(deploymentId=started[0], autoRollbackEnabled=True)
+    client.advance(1)
+    with pytest.raises(CommandError, match="of read was rolled back, because an earlier deployment failed"):
+        deploy(clouds.deployments("read"), clouds.wait, clouds.said.append)
+    assert clouds.versions()["read"] == "3"
+
+
+def test_a_refused_start_stops_what_was_started(clouds: Clouds) -> None:
+    clouds.cloud.refused["CreateDeployment write"] = "AccessDeniedException"
+    with pytest.raises(ClientError):
+        clouds.run()
+    clouds.cloud.advance(60)
+    assert [each.group for each in clouds.cloud.deployments if each.creator == "user"] == ["apply", "read"]
+    assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
+
+
+def test_a_version_that_is_published_meanwhile_is_named(clouds: Clouds) -> None:
+    def wait(seconds: float) -> None:
+        clouds.wait(seconds)
+        if any(each.group == "read" for each in clouds.cloud.deployments):
+            clouds.cloud.aliases["shop-read", "live"].version = "5"
+
+    with pytest.raises(CommandError, match=r"Terraform has published newer versions meanwhile, of: read\."):
+        deploy(clouds.deployments(), wait, clouds.said.append)
+    assert clouds.versions()["read"] == "4"
+    assert clouds.run() == ["read"] and clouds.versions()["read"] == "5"
+
+
+def test_weights_without_a_deployment_are_refused_before_anything_starts(clouds: Clouds) -> None:
+    clouds.cloud.aliases["shop-write", ALIAS].weights = {"4": 0.5}
+    with pytest.raises(CommandError, match="released-1 of shop-write sends calls to two versions"):
+        clouds.run()
+    assert clouds.cloud.deployments == []
+
+
+def test_a_missing_alias_is_named(clouds: Clouds) -> None:
+    del clouds.cloud.aliases["shop-write", ALIAS]
+    with pytest.raises(CommandError, match=r"shop-write in .* has no alias released-1. Run terraform apply"):
+        clouds.run()
+
+
+def test_stop_rolls_back_what_is_running(clouds: Clouds) -> None:
+    clouds.waits_left = 5
+    with pytest.raises(KeyboardInterrupt):
+        clouds.run()
+    clouds.waits_left = 10**6
+    assert [function.name for function in stop(clouds.deployments(), clouds.wait)] == ["apply"]
+    assert clouds.versions() == {"apply": "3", "read": "3", "write": "3"}
+    assert stop(clouds.deployments(), clouds.wait) == []
+
+
+# --- The command line
+
+
+def test_without_yes_it_only_shows_the_versions(run: Callable[..., Result], clouds: Clouds) -> None:
+    clouds.cloud.aliases["shop-read", ALIAS].weights = {"4": 0.1}
+    result = run()
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines()]
+    assert [REGION, "apply", "3", "4", "behind"] in rows
+    assert [REGION, "read", "3", "(10%", "another)", "4", "stuck"] in rows
+    assert "4 of 5 are behind. Deploy them with --yes." in result.output
+    assert all(cloud.deployments == [] for cloud in clouds.regions.values()) and objects("config/") == []
+
+
+def test_the_versions_as_json(run: Callable[..., Result]) -> None:
+    result = run("--json", "--function", "write", "--region", REPLICA)
+    (function,) = json.loads(result.stdout)["functions"]
+    expected = {"region": REPLICA, "name": "write", "released": "3", "live": "4", "state": "behind"}
+    assert function == expected | {"share": 0, "deployment": None}
+
+
+def test_it_deploys_in_one_region_after_the_other(run: Callable[..., Result], clouds: Clouds) -> None:
+    result = run("--yes")
+    assert result.exit_code == 0, result.output
+    assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"}
+    assert clouds.versions(REPLICA) == {"read": "4", "write": "4"}
+    first_there = min(each.started for each in clouds.regions[REPLICA].deployments)
+    assert first_there >= max(each.started for each in clouds.cloud.deployments) + 600
+    # Two stages of ten minutes in the one Region and one in the other.
+    assert 1800 <= clouds.cloud.now <= 1900
+    assert "deployed 5" in result.stdout and len(objects("config/audit/")) == 1
+
+
+def test_a_roll_back_is_an_error_and_the_other_region_stays(run: Callable[..., Result], clouds: Clouds) -> None:
+    clouds.cloud.bad.add(("shop-write", "4"))
+    result = run("--yes")
+    assert result.exit_code == 1
+    assert "was rolled back, because an alarm fired" in str(result.exception)
+    assert clouds.versions(REPLICA) == {"read": "3", "write": "3"} and clouds.regions[REPLICA].deployments == []
+    (audit,) = objects("config/audit/")
+    make: Any = boto3.client
+    entry = json.loads(make("s3").get_object(Bucket="log", Key=audit)["Body"].read())
+    assert entry["outcome"] == "failed" and entry["command"] == "deploy"
+
+
+def test_two_operators_do_not_deploy_at_once(
+    run: Callable[..., Result], clouds: Clouds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is the same for every choice of functions and Regions."""
+    results: list[Result] = []
+
+    def wait(_job: object, seconds: float) -> None:
+        clouds.wait(seconds)
+        if not results:
+            results.append(run("--yes", "--function", "read", "--region", REGION))
+
+    monkeypatch.setattr("ops.jobs.Job.wait", wait)
+    assert run("--yes").exit_code == 0
+    assert results[0].exit_code == 1 and "runs this job since" in str(results[0].exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--region", "us-east-1"], "This stack has no deployments in us-east-1. It has some in: "),
+        (["--function", "wriet"], "There is no function wriet. Deployed are: apply, read, write."),
+        (["--function", "apply", "--region", REPLICA], f"apply doesn't exist in {REPLICA}."),
+    ],
+)
+def test_unknown_names_are_refused(run: Callable[..., Result], clouds: Clouds, words: list[str], text: str) -> None:
+    result = run("--yes", *words)
+    assert result.exit_code == 1 and text in str(result.exception)
+    assert clouds.cloud.deployments == []
+
+
+def test_a_stack_without_canary_is_told_how_to_get_one(run: Callable[..., Result]) -> None:
+    result = run("--yes", outputs={"deployments": {}})
+    assert result.exit_code == 1 and "set deploy.canary (docs/upgrading.md)" in str(result.exception)
+
+
+def test_at_once_and_stop_exclude_each_other(run: Callable[..., Result]) -> None:
+    assert run("--yes", "--at-once", "--stop").exit_code == 2
+
+
+def test_a_missing_right_is_one_sentence(run: Callable[..., Result], clouds: Clouds) -> None:
+    clouds.cloud.refused["GetAlias"] = "AccessDeniedException"
+    result = run()
+    assert result.exit_code == 1
+    assert str(result.exception).startswith("AWS refused GetAlias: AccessDeniedException.")
+
+
+def test_an_interrupted_command_says_that_the_deployments_go_on(
+    run: Callable[..., Result], clouds: Clouds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_job: object, _seconds: float) -> None:
+        raise JobStoppedError("Stopped.")
+
+    monkeypatch.setattr("ops.jobs.Job.wait", wait)
+    result = run("--yes")
+    assert result.exit_code == 1
+    assert f"What CodeDeploy has begun in {REGION} goes on. Run the same command again" in str(result.exception)
+
+
+def test_no_choice_is_every_function(clouds: Clouds) -> None:
+    assert chosen(clouds.target, None, ()) == {REGION: list(NAMES), REPLICA: ["read", "write"]}
