@@ -312,7 +312,7 @@ class Step(NamedTuple):
 @contextmanager
 def times_of(clock: list[int]) -> Iterator[None]:
     """Make `write` take its time from ``clock``, which has one element."""
-    with patch("readplane.write.handler.now_ms", lambda: NOW_MS + clock[0]):
+    with patch("time.time_ns", lambda: (NOW_MS + clock[0]) * 1_000_000):
         yield
 
 

@@ -301,5 +301,9 @@ class MemoryLog:
         if key in self.damaged:
             raise PoisonError("unparsable", "the object is not whole GZIP data")
 
-    def put_line(self, line: bytes, poison: PoisonError, origin: str) -> None:
+    def put_line(self, line: bytes, poison: PoisonError, origin: str, *, only_new: bool = False) -> bool:
+        known = {(entry or where, reason) for entry, reason, where in self.quarantined}
+        if only_new and (line or origin, poison.reason) in known:
+            return False
         self.quarantined.append((line, poison.reason, origin))
+        return True

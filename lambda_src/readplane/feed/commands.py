@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..model.collection import is_owner
 from ..stores.key_queue import STORES, StoreName
 from .errors import CommandError, StoreFaultError
 from .fed_stores import FedStore
@@ -46,7 +47,19 @@ class VerifyCommand(NamedTuple):
     limit: int
 
 
-Command = StatusCommand | MigrateCommand | VerifyCommand
+class ForgetCommand(NamedTuple):
+    """Remove the tombstones of an owner's items from the database.
+
+    The items table forgets a tombstone when it has expired. `readplane erase finish` makes it forget those of an erased
+    owner earlier, and no message leads the database to do the same.
+
+    owner: the owner's ``sub``.
+    """
+
+    owner: str
+
+
+Command = StatusCommand | MigrateCommand | VerifyCommand | ForgetCommand
 
 
 def parse_command(event: Mapping[str, Any]) -> Command:
@@ -58,6 +71,7 @@ def parse_command(event: Mapping[str, Any]) -> Command:
     ``{"command": "status"}``                                                             ``StatusCommand``
     ``{"command": "migrate", "dry_run": true}``                                           ``MigrateCommand``
     ``{"command": "verify", "store": "database", "cursor": null, "limit": 1000}``         ``VerifyCommand``
+    ``{"command": "forget", "owner": "…"}``                                               ``ForgetCommand``
     anything else                                                                         :class:`CommandError`
     ====================================================================================  ==================
 
@@ -75,9 +89,14 @@ def parse_command(event: Mapping[str, Any]) -> Command:
         return MigrateCommand(dry_run)
     if command == "verify" and {"store"} <= members <= {"store", "cursor", "limit"}:
         return _parse_verify(event["store"], event.get("cursor"), event.get("limit", MAX_PAGE))
+    if command == "forget" and members == {"owner"}:
+        owner = event["owner"]
+        if not isinstance(owner, str) or not is_owner(owner):
+            raise CommandError("owner must be the sub of a user")
+        return ForgetCommand(owner)
     raise CommandError(
-        'command must be "status", "migrate" with dry_run, or "verify" with store, cursor and limit, and the event must'
-        " have no other members"
+        'command must be "status", "migrate" with dry_run, "verify" with store, cursor and limit, or "forget" with '
+        "owner, and the event must have no other members"
     )
 
 
@@ -121,6 +140,8 @@ class CommandServer:
                 if store is None:
                     raise CommandError(f"this Region has no {name} to verify")
                 return Verifier(self._rows, store).verify_page(cursor, limit)
+            case ForgetCommand(owner):
+                return {name: store.forget_owner(owner)._asdict() for name, store in self._stores.items()}
 
     def _describe(self, store: FedStore) -> Mapping[str, Any]:
         """Return the state of a store. A store that is down has no state, and hides that of no other."""

@@ -29,6 +29,17 @@ class WriteOutcome(NamedTuple):
     fields_not_indexed: int = 0
 
 
+class ForgottenRows(NamedTuple):
+    """How many tombstones of an owner's items a store has removed.
+
+    :param removed: the number of tombstones that were removed now.
+    :param left: the number of entries of this owner that the store still has.
+    """
+
+    removed: int
+    left: int
+
+
 class FedStore(Protocol):
     """A store that `feed` writes.
 
@@ -64,6 +75,12 @@ class FedStore(Protocol):
         """Return the keys and versions of a page of the store's entries, or ``None`` if the store can't list them.
 
         :param after: the key after which the page begins; ``None`` for the first page.
+        :raises StoreFaultError: if the store is down or slow.
+        """
+
+    def forget_owner(self, owner: str) -> ForgottenRows:
+        """Remove the tombstones of an owner's items.
+
         :raises StoreFaultError: if the store is down or slow.
         """
 
@@ -114,6 +131,10 @@ class CacheStore:
     def list_versions(self, collection: str, after: str | None, limit: int) -> None:
         """Return ``None``, because the cache's user may run no command that lists keys."""
 
+    def forget_owner(self, owner: str) -> ForgottenRows:  # noqa: ARG002 (entries expire)
+        """Remove nothing, because entries expire after minutes, and the cache's user may list no keys."""
+        return ForgottenRows(0, 0)
+
     def describe(self) -> dict[str, Any]:
         """Read an entry that isn't there, to see whether the cache answers."""
         self.read_versions(["item/"])
@@ -158,6 +179,13 @@ class DatabaseStore:
         """Return a page of the rows of a collection's table, in the order of their owners and item ids."""
         try:
             return [(row.key, row.version) for row in self._writer.keys_after(collection, after, limit)]
+        except RelationalError as error:
+            raise database_fault(error) from error
+
+    def forget_owner(self, owner: str) -> ForgottenRows:
+        """Delete the rows of the owner's deleted items."""
+        try:
+            return ForgottenRows(*self._writer.forget_owner(owner))
         except RelationalError as error:
             raise database_fault(error) from error
 

@@ -1,9 +1,10 @@
 """Reads the rows of the items table that `feed` writes to the stores, and the versions that it compares them with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..aws.client import Client
+from ..aws.faults import back_off
 from ..model.change import Change
 from ..model.keys import ITEM_PREFIX
 from ..stores.rows import ITEM_ATTRIBUTES, BadRowError, change_of, version_of
@@ -43,12 +44,17 @@ class ItemRows:
 
     An eventually consistent read could return the version before the one that a message is about, and no other message
     would correct that.
+
+    :param pause: waits before a retry, for at most so many seconds.
     """
 
-    def __init__(self, client: Client, table: str, telemetry: Telemetry) -> None:
+    def __init__(
+        self, client: Client, table: str, telemetry: Telemetry, pause: Callable[[float], None] = back_off
+    ) -> None:
         self._client = client
         self._table = table
         self._telemetry = telemetry
+        self._pause = pause
 
     def read_rows(self, keys: Sequence[str]) -> Rows:
         """Read the rows of up to :data:`MAX_KEYS` different keys. A malformed row is reported, and left out.
@@ -56,7 +62,9 @@ class ItemRows:
         :raises AwsError: if DynamoDB doesn't return all rows.
         """
         rows: dict[str, Change | None] = dict.fromkeys(keys)
-        for record in read_records(self._client, self._table, list(keys), _PROJECTION, consistent=True, names=_NAMES):
+        for record in read_records(
+            self._client, self._table, list(keys), _PROJECTION, consistent=True, names=_NAMES, pause=self._pause
+        ):
             try:
                 rows[record["pk"]["S"]] = change_of(record)
             except BadRowError as error:
@@ -68,7 +76,9 @@ class ItemRows:
         """Read the versions of any number of different keys. A key without a row is left out."""
         versions: dict[str, StoredVersion] = {}
         for batch in split_into_batches(keys, MAX_KEYS, len):
-            records = read_records(self._client, self._table, batch, "pk, version, expires_at", consistent=True)
+            records = read_records(
+                self._client, self._table, batch, "pk, version, expires_at", consistent=True, pause=self._pause
+            )
             versions |= {record["pk"]["S"]: _stored_version(record) for record in records}
         return versions
 

@@ -1,7 +1,7 @@
 """Writes the items that SQS messages name to the stores, and reports the messages that have to come again."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from ..aws.faults import AwsError, back_off
 from ..clock import now_ms
@@ -29,20 +29,38 @@ _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 2.0
 
 
+def _make_threads() -> Executor:
+    return ThreadPoolExecutor(len(STORES))
+
+
 class MessageFeeder:
     """Writes the items that messages name to the stores.
 
     :param stores: the stores of this Region, by name.
     :param horizon_ms: the horizon, in milliseconds.
+    :param make_workers: returns what writes the stores of one batch. A simulation writes them in turn.
+    :param clock: returns the current time in Unix milliseconds.
+    :param pause: waits before a retry, for at most so many seconds.
     """
 
     def __init__(
-        self, rows: ItemRows, stores: Mapping[StoreName, FedStore], horizon_ms: int, telemetry: Telemetry
+        self,
+        rows: ItemRows,
+        stores: Mapping[StoreName, FedStore],
+        horizon_ms: int,
+        telemetry: Telemetry,
+        *,
+        make_workers: Callable[[], Executor] = _make_threads,
+        clock: Callable[[], int] = now_ms,
+        pause: Callable[[float], None] = back_off,
     ) -> None:
         self._rows = rows
         self._stores = stores
         self._horizon_ms = horizon_ms
         self._telemetry = telemetry
+        self._make_workers = make_workers
+        self._now_ms = clock
+        self._pause = pause
 
     def feed_messages(self, messages: Sequence[Event], remaining_ms: Callable[[], int]) -> list[str]:
         """Write the items that the messages name.
@@ -67,8 +85,8 @@ class MessageFeeder:
             least_ms = min(max(total_ms / 2, write_ms), _MAX_SHARE * total_ms)
             return self._feed_store(name, groups[name], sent_ms, lambda: remaining_ms() > least_ms)
 
-        with ThreadPoolExecutor(len(STORES)) as threads:
-            return sum(threads.map(feed_store, groups), failures)
+        with self._make_workers() as workers:
+            return sum(workers.map(feed_store, groups), failures)
 
     def _feed_store(
         self,
@@ -82,7 +100,8 @@ class MessageFeeder:
         :param group: the messages, by id.
         :param sent_ms: when each message was sent, in Unix milliseconds.
         """
-        work = _StoreFeeder(self._rows, self._stores[store], floor_at(now_ms(), self._horizon_ms), self._telemetry)
+        floor = floor_at(self._now_ms(), self._horizon_ms)
+        work = _StoreFeeder(self._rows, self._stores[store], floor, self._telemetry, self._now_ms, self._pause)
         keys = list(dict.fromkeys(key for message in group.values() for key in message.keys))
         failed = work.feed_keys(keys, has_time)
         self._telemetry.event(
@@ -94,7 +113,7 @@ class MessageFeeder:
                 "KeysFailed": len(failed),
                 "FieldsNotIndexed": work.fields_not_indexed,
             },
-            seconds={"FeedLag": max(0, now_ms() - min(sent_ms[message_id] for message_id in group)) / 1000},
+            seconds={"FeedLag": max(0, self._now_ms() - min(sent_ms[message_id] for message_id in group)) / 1000},
             store=store,
             messages=len(group),
         )
@@ -130,11 +149,21 @@ class _StoreFeeder:
     :ivar fields_not_indexed: how many declared fields the store couldn't index so far.
     """
 
-    def __init__(self, rows: ItemRows, store: FedStore, floor: str, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        rows: ItemRows,
+        store: FedStore,
+        floor: str,
+        telemetry: Telemetry,
+        clock: Callable[[], int],
+        pause: Callable[[float], None],
+    ) -> None:
         self._rows = rows
         self._store = store
         self._floor = floor
         self._telemetry = telemetry
+        self._now_ms = clock
+        self._pause = pause
         self.fields_not_indexed = 0
 
     def feed_keys(self, keys: Sequence[str], has_time: Callable[[], bool]) -> set[str]:
@@ -148,7 +177,7 @@ class _StoreFeeder:
         part: dict[str, Change | None] = {}
         part_ms, part_bytes = 0, 0
         for chunk in split_into_batches(keys, MAX_KEYS, len):
-            read_ms = now_ms()
+            read_ms = self._now_ms()
             rows = self._read(chunk) if has_time() else None
             if rows is None:
                 failed.update(chunk)
@@ -177,7 +206,7 @@ class _StoreFeeder:
                 return failed | rows.keys()
             failed |= outcome.failed.keys()
             unsettled = unsettled_rows(rows, self._floor) if self._store.is_lasting else {}
-            rows, read_ms = {}, now_ms()
+            rows, read_ms = {}, self._now_ms()
             for chunk in split_into_batches(unsettled, MAX_KEYS, len):
                 again = self._read(chunk)
                 if again is None:
@@ -210,7 +239,7 @@ class _StoreFeeder:
                 outcome = self._store.write_rows(rows, read_ms, self._floor)
             except StoreFaultError as error:
                 if has_time():
-                    back_off(pause)
+                    self._pause(pause)
                     pause = min(2 * pause, _MAX_PAUSE_SECONDS)
                     continue
                 self._fail("store_failed", "A store is down or slow; the messages of its queue come again.", error)

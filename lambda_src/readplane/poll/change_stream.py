@@ -1,12 +1,12 @@
 """The change stream: the Kinesis stream that carries the changes of back offices to `apply`."""
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from ..aws.client import Client
 from ..aws.faults import UnansweredError, back_off
 from ..model.change import Change
+from .runtime import REAL, Runtime
 from .sourced_version import key_hash
 
 MAX_RECORDS = 500
@@ -35,15 +35,27 @@ class ChangeStream(Protocol):
 
 
 class KinesisChangeStream:
-    """The change stream as a Kinesis stream. All changes of one item go to the same shard."""
+    """The change stream as a Kinesis stream. All changes of one item go to the same shard.
 
-    def __init__(self, client: Client, stream: str) -> None:
+    :param runtime: the clocks of the function.
+    :param pause: waits before a retry, for at most so many seconds; :func:`~readplane.aws.faults.back_off` by default.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        stream: str,
+        runtime: Runtime = REAL,
+        pause: Callable[[float], None] | None = None,
+    ) -> None:
         self._client = client
         self._stream = stream
+        self._monotonic = runtime.monotonic
+        self._pause = pause or back_off
 
     def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
         """Write changes to Kinesis in as few calls as possible, and retry the records that Kinesis refuses."""
-        deadline = time.monotonic() + seconds
+        deadline = self._monotonic() + seconds
         batch: list[dict[str, Any]] = []
         batch_bytes = 0
         for change in changes:
@@ -73,7 +85,7 @@ class KinesisChangeStream:
             if len(refused) < len(batch):
                 attempt = 0
             max_pause = min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt)
-            if time.monotonic() + max_pause > deadline:
+            if self._monotonic() + max_pause > deadline:
                 raise UnansweredError("FailedRecords", sent=True)
-            back_off(max_pause)
+            self._pause(max_pause)
             batch, attempt = refused, attempt + 1

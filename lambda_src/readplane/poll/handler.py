@@ -1,13 +1,11 @@
 """The Lambda function `poll`: it sends a back office's changes to Kinesis, or stores its snapshot as S3 documents."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..aws.boto import BotoClient
 from ..aws.faults import AwsError
-from ..clock import now_ms
 from ..config import DAY_MS, ConfigObject, load_settings
 from ..entrypoint import Entrypoint, Event, Function
 from ..model.collection import Collection
@@ -25,6 +23,7 @@ from .poll_stores import PollStores
 from .quarantine import S3Quarantine
 from .redrive import redrive
 from .run import run
+from .runtime import REAL, Runtime
 from .snapshot_documents import S3SnapshotDocuments
 from .source.settings import Source
 from .source.translate import Translator
@@ -91,6 +90,7 @@ class Poll:
     :param sources: the sources that Terraform declares.
     :param make_fetch: a function that takes a source, and returns the function that fetches pages from the source's
         back office.
+    :param runtime: the clocks and the random bytes of the invocations.
     """
 
     def __init__(
@@ -99,11 +99,13 @@ class Poll:
         stores: PollStores,
         make_fetch: Callable[[Source], Fetch],
         telemetry: Telemetry,
+        runtime: Runtime = REAL,
     ) -> None:
         self._sources = sources
         self._stores = stores
         self._make_fetch = make_fetch
         self._telemetry = telemetry
+        self._runtime = runtime
 
     def __call__(self, event: Event, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         """Serve one event, which names a source but holds none of its settings (:mod:`.events`).
@@ -116,7 +118,7 @@ class Poll:
         request = parse_event(event)
         if isinstance(request, FreshnessEvent):
             names = self._sources.names
-            return {"staleness": report.measure_staleness(self._stores, names, self._telemetry)}
+            return {"staleness": report.measure_staleness(self._stores, names, self._telemetry, self._runtime.now_ms)}
         if isinstance(request, RedriveEvent):
             return self._redrive(self._sources.load(request.source), request.keys, remaining_ms)
         if request.source in self._sources.names and not self._polls_here(request.source):
@@ -137,8 +139,8 @@ class Poll:
         The other sources go on. The staleness of this one is measured from now on, so its alarm fires even if the
         source has never been polled.
         """
-        now = now_ms()
-        holder = os.urandom(16).hex()
+        now = self._runtime.now_ms()
+        holder = self._runtime.random(16).hex()
         checkpoint = self._stores.checkpoints.acquire_lease(source, holder, now, now + remaining_ms())
         if checkpoint is not None:
             first_polled_ms = checkpoint.first_polled_ms or now
@@ -160,7 +162,7 @@ class Poll:
         translator = Translator(source, declared.validator)
         # Use half of the remaining time to send the changes. The other half is for removing the quarantine entries.
         seconds = remaining_ms() / 2000
-        response = redrive(source, declared.collection, translator, keys, self._stores, seconds)
+        response = redrive(source, declared.collection, translator, keys, self._stores, seconds, self._runtime.now_ms)
         self._telemetry.event(
             "redriven",
             "The changes of quarantined records are on the change stream.",
@@ -172,12 +174,12 @@ class Poll:
 
     def _poll(self, declared: DeclaredSource, sweep: bool, remaining_ms: Callable[[], int]) -> dict[str, Any]:
         source = declared.source
-        now = now_ms()
+        now = self._runtime.now_ms()
         if sweep:
             # Request the sweep before acquiring the lease. If another poll holds the lease, this poll ends without a
             # sweep, but a later poll finds the request.
             self._stores.checkpoints.request_sweep(source.name, now)
-        holder = os.urandom(16).hex()
+        holder = self._runtime.random(16).hex()
         checkpoint = self._stores.checkpoints.acquire_lease(source.name, holder, now, now + remaining_ms())
         if checkpoint is None:
             self._telemetry.event(
@@ -186,7 +188,16 @@ class Poll:
             return report.poll_response("running", PollCounts())
         if not checkpoint.first_polled_ms:
             checkpoint = replace(checkpoint, first_polled_ms=now)
-        lease = Lease(source, declared.collection, checkpoint, holder, self._stores, self._telemetry, remaining_ms)
+        lease = Lease(
+            source,
+            declared.collection,
+            checkpoint,
+            holder,
+            self._stores,
+            self._telemetry,
+            remaining_ms,
+            self._runtime,
+        )
         try:
             outcome = self._run_and_release(lease, declared)
         except LeaseLostError:

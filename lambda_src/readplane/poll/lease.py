@@ -1,16 +1,15 @@
 """A lease: one invocation's exclusive right to poll a source, with the source's checkpoint and the remaining time."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..clock import now_ms
 from ..model.collection import Collection
 from ..telemetry import Telemetry
 from .checkpoint import Checkpoint, PassKind
 from .errors import LeaseLostError
 from .outcome import PollCounts
 from .poll_stores import PollStores
+from .runtime import REAL, Runtime
 from .source.settings import Source
 
 RESERVED_MS = 5_000
@@ -27,6 +26,7 @@ class Lease:
         copy to ``lease.checkpoint``. The method :meth:`release` saves that copy.
     :param holder: a text that is unique to this invocation.
     :param remaining_ms: a function that returns the milliseconds until Lambda ends the invocation.
+    :param runtime: the clocks of the invocation.
     """
 
     def __init__(
@@ -38,12 +38,14 @@ class Lease:
         stores: PollStores,
         telemetry: Telemetry,
         remaining_ms: Callable[[], int],
+        runtime: Runtime = REAL,
     ) -> None:
         self.source = source
         self.collection = collection
         self.checkpoint = checkpoint
         self.stores = stores
         self.telemetry = telemetry
+        self.runtime = runtime
         self.counts = PollCounts()
         self.fault: str | None = None
         """Why the poll failed, for operators: ``<kind of error>: <detail>``. ``None`` if the poll hasn't failed."""
@@ -53,7 +55,7 @@ class Lease:
         """How many pages the current pass had read before its requests, at most. It may have started again since."""
         self._holder = holder
         self._remaining_ms = remaining_ms
-        self._pages_until = time.monotonic() + source.max_seconds
+        self._pages_until = runtime.monotonic() + source.max_seconds
         self._pages_before_pass = 0
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -80,7 +82,7 @@ class Lease:
 
         :raises LeaseLostError: if the lease has expired.
         """
-        if now_ms() >= self.checkpoint.lease_until_ms:
+        if self.runtime.now_ms() >= self.checkpoint.lease_until_ms:
             raise LeaseLostError
 
     def seconds_left(self) -> float:
@@ -109,6 +111,6 @@ class Lease:
         """Whether the invocation's remaining time and the source's limits let the current pass read another page."""
         return (
             self.counts.pages - self._pages_before_pass < self.source.max_pages
-            and time.monotonic() < self._pages_until
+            and self.runtime.monotonic() < self._pages_until
             and self.seconds_left() > 0
         )

@@ -1,5 +1,6 @@
 """Redrive: translate quarantined records again with the source's current settings, and send their changes."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..clock import now_ms
@@ -29,7 +30,13 @@ class _Redriven(NamedTuple):
 
 
 def redrive(
-    source: Source, collection: Collection, translator: Translator, keys: list[str], stores: PollStores, seconds: float
+    source: Source,
+    collection: Collection,
+    translator: Translator,
+    keys: list[str],
+    stores: PollStores,
+    seconds: float,
+    clock: Callable[[], int] = now_ms,
 ) -> dict[str, Any]:
     """Translate quarantined records, send their changes to Kinesis, and remove their quarantine entries.
 
@@ -38,13 +45,14 @@ def redrive(
 
     :param keys: the keys of the quarantine entries to redrive, all of this source.
     :param seconds: for how many seconds to retry the changes that Kinesis refuses.
+    :param clock: returns the current time in Unix milliseconds.
     :returns: how many records were redriven, and why each other entry failed:
         ``{"redriven": n, "failed": [{"key", "reason"}]}``.
     """
     redriven: list[_Redriven] = []
     failed: list[dict[str, str]] = []
     for key in keys:
-        entry_or_reason = _translate(source, collection, translator, key, stores)
+        entry_or_reason = _translate(source, collection, translator, key, stores, clock())
         if isinstance(entry_or_reason, _Redriven):
             redriven.append(entry_or_reason)
         else:
@@ -59,7 +67,7 @@ def redrive(
 
 
 def _translate(
-    source: Source, collection: Collection, translator: Translator, key: str, stores: PollStores
+    source: Source, collection: Collection, translator: Translator, key: str, stores: PollStores, now: int
 ) -> _Redriven | str:
     """Return the change for a quarantine entry's record, or a text that says why the entry can't be redriven."""
     entry = stores.quarantine.get_entry(key)
@@ -67,7 +75,6 @@ def _translate(
         return "there is no such entry of a source"
     if entry.source != source.name:
         return f"the entry belongs to the source {entry.source}"
-    now = now_ms()
     try:
         record = translator.translate_raw_text(entry.record, now)
     except PageError as error:

@@ -1,7 +1,7 @@
 """What a poll reports: the source's freshness, log events and metrics, and the function's response."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ..aws.faults import AwsError
@@ -26,7 +26,7 @@ def report_poll(lease: Lease, outcome: PollOutcome) -> dict[str, Any]:
     source, counts, checkpoint = lease.source, lease.counts, lease.checkpoint
     if outcome not in ("paused", "open"):
         publish_freshness(lease)
-    now = now_ms()
+    now = lease.runtime.now_ms()
     lease.telemetry.event(
         "polled",
         "A poll has ended.",
@@ -90,7 +90,7 @@ def publish_freshness(lease: Lease) -> None:
     again.
     """
     source, checkpoint = lease.source, lease.checkpoint
-    now = now_ms()
+    now = lease.runtime.now_ms()
     fresh_ms = checkpoint.fresh_as_of_ms
     freshness = Freshness(
         fresh_as_of=rfc3339(fresh_ms) if fresh_ms is not None else None,
@@ -117,7 +117,9 @@ def publish_freshness(lease: Lease) -> None:
         )
 
 
-def measure_staleness(stores: PollStores, sources: Iterable[str], telemetry: Telemetry) -> dict[str, float]:
+def measure_staleness(
+    stores: PollStores, sources: Iterable[str], telemetry: Telemetry, clock: Callable[[], int] = now_ms
+) -> dict[str, float]:
     """Log how stale each source is and how many of its records are in quarantine.
 
     The result is each source's staleness in seconds, by the source's name.
@@ -125,10 +127,12 @@ def measure_staleness(stores: PollStores, sources: Iterable[str], telemetry: Tel
     The staleness is computed from the saved checkpoints. So a source is measured even if its polls no longer run. If
     another Region polls a source, the staleness is computed from the freshness which that Region has published. So both
     Regions notice when the Region that polls is lost. Sources that were never polled are left out.
+
+    :param clock: returns the current time in Unix milliseconds.
     """
     staleness: dict[str, float] = {}
     for name in sources:
-        measured = _measure(stores, name)
+        measured = _measure(stores, name, clock)
         if measured is None:
             continue
         staleness[name] = measured.staleness_seconds
@@ -153,16 +157,16 @@ class _Measured(NamedTuple):
     refused: int | None
 
 
-def _measure(stores: PollStores, source: str) -> _Measured | None:
+def _measure(stores: PollStores, source: str, clock: Callable[[], int]) -> _Measured | None:
     """Measure a source by its saved checkpoint; return ``None`` if its staleness is unknown."""
     if stores.switch is None or stores.switch.polls_here(source):
         checkpoint = stores.checkpoints.get_checkpoint(source)
         is_known = checkpoint is not None and (checkpoint.fresh_as_of_ms or checkpoint.first_polled_ms)
         if checkpoint is None or not is_known:
             return None
-        return _Measured(_staleness_seconds(checkpoint, now_ms()), checkpoint.refused)
+        return _Measured(_staleness_seconds(checkpoint, clock()), checkpoint.refused)
     freshness = stores.items.get_freshness(source)
-    milliseconds = None if freshness is None else freshness.staleness_ms(now_ms())
+    milliseconds = None if freshness is None else freshness.staleness_ms(clock())
     return None if milliseconds is None else _Measured(milliseconds / 1000, None)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..clock import now_ms
 from ..model.schema import SchemaValidator
 from . import snapshot, sweep
 from .checkpoint import MAX_TIME_MS, FailureState
@@ -45,7 +44,7 @@ def run(lease: Lease, make_fetch: Callable[[Source], Fetch], validator: SchemaVa
     :raises AwsError: if a call to AWS fails.
     """
     source = lease.source
-    now = now_ms()
+    now = lease.runtime.now_ms()
     if lease.checkpoint.paused:
         return "paused"
     _forget_redriven(lease)
@@ -92,7 +91,9 @@ def _read(lease: Lease, fetch: Fetch, validator: SchemaValidator, *, probe: bool
     source = lease.source
     if source.mode == "snapshot":
         return snapshot.take(lease, fetch, validator, probe=probe)
-    reader = PageReader(source, fetch, Translator(source, validator), lease.seconds_left, probe=probe)
+    reader = PageReader(
+        source, fetch, Translator(source, validator), lease.seconds_left, probe=probe, runtime=lease.runtime
+    )
     main_pass = (IncrementalPass if source.incremental else ListingPass)(lease, reader)
     outcome = main_pass.run()
     if outcome == "unfinished":
@@ -113,9 +114,16 @@ def _read_deletes(lease: Lease, fetch: Fetch) -> ReadingError | None:
 
     The error is raised later, because a sweep must not wait until the list of deleted records can be read again.
     """
-    if now_ms() < lease.checkpoint.deletes_retry_after_until_ms:
+    if lease.runtime.now_ms() < lease.checkpoint.deletes_retry_after_until_ms:
         return None
-    reader = PageReader(lease.source, fetch, Translator.for_deletes(lease.source), lease.seconds_left, probe=False)
+    reader = PageReader(
+        lease.source,
+        fetch,
+        Translator.for_deletes(lease.source),
+        lease.seconds_left,
+        probe=False,
+        runtime=lease.runtime,
+    )
     try:
         DeletesPass(lease, reader).run()
     except ReadingError as error:
@@ -128,7 +136,7 @@ def _is_sweep_due(lease: Lease) -> bool:
     # The items of an owner collection can't be listed as a whole, so a sweep couldn't find what is missing.
     has_sweeps = source.sweep is not None and source.incremental and not lease.collection.owned
     is_wanted = checkpoint.sweep_pass is not None or checkpoint.sweep_due
-    return has_sweeps and is_wanted and now_ms() >= checkpoint.sweep_retry_after_until_ms
+    return has_sweeps and is_wanted and lease.runtime.now_ms() >= checkpoint.sweep_retry_after_until_ms
 
 
 def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> PollOutcome:
@@ -176,7 +184,7 @@ def _record_failure(lease: Lease, error: ReadingError, *, is_probe: bool) -> Pol
         return "unfinished"
     if error.kind in _OWN_KINDS or isinstance(error, ListMovedError):
         return "failed"
-    now = now_ms()
+    now = lease.runtime.now_ms()
     count = lease.checkpoint.failures.count + 1
     opens = count >= source.breaker.failures
     open_until_ms = now + int(source.breaker.cooldown_seconds * 1000) if opens else 0

@@ -4,12 +4,10 @@ A JSON payload is copied byte for byte. A payload in another format becomes JSON
 """
 
 import json
-import time
 from dataclasses import replace
 from typing import Literal
 
 from ..aws.faults import AwsError, UnansweredError
-from ..clock import now_ms
 from ..model.keys import document_key
 from ..model.schema import SchemaValidator
 from ..model.timestamp import rfc3339
@@ -44,7 +42,7 @@ def take(
         stays as it was.
     """
     source, checkpoint = lease.source, lease.checkpoint
-    requested_ms = now_ms()
+    requested_ms = lease.runtime.now_ms()
     regions = _Regions(lease)
     # Make the request conditional only if every Region has the current document. Otherwise a 304 response would bring
     # no payload for the Regions whose document is missing, old or can't be read.
@@ -58,7 +56,7 @@ def take(
         etag=condition.etag if condition else None,
         last_modified=condition.last_modified if condition else None,
         probe=probe,
-        deadline=time.monotonic() + lease.seconds_left(),
+        deadline=lease.runtime.monotonic() + lease.seconds_left(),
     )
     lease.counts.pages += 1
     if response.body is None:

@@ -5,7 +5,6 @@ An item is deleted only if two full listings in a row lack it, and if the listin
 
 from dataclasses import replace
 
-from ..clock import now_ms
 from ..model.change import Change
 from ..model.keys import item_key, partitions
 from ..model.timestamp import rfc3339
@@ -86,7 +85,9 @@ def finish(lease: Lease, kind: PassKind) -> None:
         missed_items = MissedItems(f"{progress.started_ms}.missing", 1)
         content = pack_hashes(_hash(lease, *pair) for pair in missing)
         name = missed_items.name
-        lease.stores.checkpoints.put_chunk(lease.checkpoint, name, 0, content, now_ms(), MISSED_ITEMS_SECONDS)
+        lease.stores.checkpoints.put_chunk(
+            lease.checkpoint, name, 0, content, lease.runtime.now_ms(), MISSED_ITEMS_SECONDS
+        )
     _end_pass(lease, kind, progress, missed_items)
 
 
@@ -152,7 +153,7 @@ def _send_tombstones(lease: Lease, items: MissingItems) -> None:
     if not items:
         return
     lease.check()
-    at_ms = now_ms()
+    at_ms = lease.runtime.now_ms()
     lease.stores.stream.put_changes((_tombstone(lease, *pair, at_ms) for pair in items), lease.seconds_to_send())
     lease.counts.changes += len(items)
     lease.checkpoint = replace(lease.checkpoint, last_change_ms=at_ms)

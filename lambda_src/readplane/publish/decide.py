@@ -72,7 +72,13 @@ Decision = ToPublish | ToMend | ToRemove | ToSkip | ToForget
 
 
 def decide(
-    old: Change | None, new: Change | None, now_ms: int, horizon_ms: int, *, is_declared: bool = True
+    old: Change | None,
+    new: Change | None,
+    now_ms: int,
+    horizon_ms: int,
+    *,
+    is_declared: bool = True,
+    old_expires_at: int | None = None,
 ) -> Decision | None:
     """Decide what to do about one record of the items stream.
 
@@ -103,12 +109,16 @@ def decide(
     :param old: the item before the write; ``None`` if there was none, or a malformed row.
     :param new: the item after the write; ``None`` if the write removed it, or replaced it with a malformed row.
     :param is_declared: whether the item's collection is in the settings of `publish`.
+    :param old_expires_at: the time after which DynamoDB may delete the old image, in Unix seconds. It decides whether a
+        tombstone is expired, because DynamoDB goes by it. The horizon may have been another one when the tombstone was
+        written, and `erase finish` lets the tombstones of an erased owner expire early. ``None`` if the old image
+        doesn't say it; then the horizon decides.
     :returns: ``None`` if there is nothing to do. When a tombstone expires, the item's document has long been removed.
     """
     if new is None:
         if old is None:
             return None
-        if _is_expired_tombstone(old, now_ms, horizon_ms):
+        if _is_expired_tombstone(old, now_ms, horizon_ms, old_expires_at):
             return ToForget(old) if is_declared else None
         return ToMend(old) if is_declared else ToRemove(old)
     if not is_declared:
@@ -118,8 +128,10 @@ def decide(
     return ToPublish(new)
 
 
-def _is_expired_tombstone(change: Change, now_ms: int, horizon_ms: int) -> bool:
+def _is_expired_tombstone(change: Change, now_ms: int, horizon_ms: int, stored_expires_at: int | None) -> bool:
     # DynamoDB may delete an expired tombstone days late, but never early. So if a tombstone is gone before it has
     # expired, another write has removed it.
     expires_at = change.expires_at(horizon_ms)
+    if expires_at is not None and stored_expires_at is not None:
+        expires_at = stored_expires_at
     return expires_at is not None and expires_at * 1000 <= now_ms

@@ -1,8 +1,8 @@
 """The entry point of `publish`: it writes documents from the items stream and mends items whose version went down."""
 
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -25,6 +25,10 @@ from .quarantine import RowQuarantine, S3RowQuarantine
 
 WORKERS = 16
 """The number of threads that write documents, mend items and quarantine rows."""
+
+
+def _make_threads() -> Executor:
+    return ThreadPoolExecutor(WORKERS)
 
 
 class FeedQueue(NamedTuple):
@@ -113,6 +117,8 @@ class Publish:
     """The function `publish`, which writes documents from the records of the items stream.
 
     :param queues: the queue of each private store that the settings name, by the store's name.
+    :param make_workers: returns what carries out the decisions of one batch. A simulation carries them out in turn.
+    :param clock: returns the current time in Unix milliseconds.
     """
 
     def __init__(
@@ -123,6 +129,9 @@ class Publish:
         quarantine: RowQuarantine,
         telemetry: Telemetry,
         queues: Mapping[str, KeyQueue] = MappingProxyType({}),
+        *,
+        make_workers: Callable[[], Executor] = _make_threads,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._settings = settings
         self._items = items
@@ -130,6 +139,8 @@ class Publish:
         self._quarantine = quarantine
         self._telemetry = telemetry
         self._queues = queues
+        self._make_workers = make_workers
+        self._now_ms = clock
 
     def __call__(self, event: Event) -> dict[str, Any]:
         """Publish a batch of records of the items stream. If an item fails, report its first record in the batch.
@@ -137,7 +148,7 @@ class Publish:
         Lambda sends the batch again from the earliest reported record on. Publishing a record twice is harmless.
         """
         batch = self._read_records(event["Records"])
-        with ThreadPoolExecutor(WORKERS) as workers:
+        with self._make_workers() as workers:
             # Start with the keys, and send those of items whose documents fail too. Otherwise an outage of S3 would
             # also stop the cache and the database.
             sends = [workers.submit(self._send_keys, feed, batch) for feed in self._settings.feeds.values()]
@@ -163,7 +174,7 @@ class Publish:
         decision about this version, the decision of the last record counts.
         """
         batch = Batch({}, [], {}, {})
-        batch_ms = now_ms()
+        batch_ms = self._now_ms()
         for record in records:
             images = record["dynamodb"]
             old, new = _image_or_error(images.get("OldImage")), _image_or_error(images.get("NewImage"))
@@ -177,7 +188,14 @@ class Publish:
             if change is None:
                 continue
             is_declared = change.collection in self._settings.collections
-            decision = decide(old, new, batch_ms, self._settings.horizon_ms, is_declared=is_declared)
+            decision = decide(
+                old,
+                new,
+                batch_ms,
+                self._settings.horizon_ms,
+                is_declared=is_declared,
+                old_expires_at=_expires_at(images.get("OldImage")),
+            )
             if decision is None:
                 continue
             key = decision.change.key
@@ -288,6 +306,12 @@ def _image_or_error(image: TableRecord | None) -> Change | BadRowError | None:
         return image_of(image)
     except BadRowError as error:
         return error
+
+
+def _expires_at(image: TableRecord | None) -> int | None:
+    """Return the time after which DynamoDB may delete the row of an image, in Unix seconds; ``None`` if it has none."""
+    text = ((image or {}).get("expires_at") or {}).get("N", "")
+    return int(text) if text.isdecimal() else None
 
 
 def _make_queues(settings: PublishSettings) -> dict[str, KeyQueue]:

@@ -120,14 +120,22 @@ class EntryStore:
     """The entries in Valkey.
 
     :param lease_ms: how long a lease lives, in milliseconds.
+    :param clock: returns the current time in Unix milliseconds.
     """
 
     def __init__(
-        self, settings: CacheSettings, client: RespClient, telemetry: "Telemetry", *, lease_ms: int = LEASE_MS
+        self,
+        settings: CacheSettings,
+        client: RespClient,
+        telemetry: "Telemetry",
+        *,
+        lease_ms: int = LEASE_MS,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._client = client
         self._telemetry = telemetry
         self._lease_ms = str(lease_ms).encode()
+        self._now_ms = clock
         self._prefix = cache_key(settings.generation, "")
         self._fresh_ms = int(settings.fresh_seconds * 1000)
         self._stale_ms = int(settings.stale_seconds * 1000)
@@ -178,7 +186,7 @@ class EntryStore:
         :returns: the cache's entry if its version is greater.
         :raises RespError: if the cache doesn't answer, or answers with an error.
         """
-        ttl_ms = entry.fresh_until_ms - now_ms() + (0 if entry.version == NO_VERSION else self._stale_ms)
+        ttl_ms = entry.fresh_until_ms - self._now_ms() + (0 if entry.version == NO_VERSION else self._stale_ms)
         if ttl_ms <= 0:
             return None
         key = (self._prefix + entry.key).encode()

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
-from ..aws.faults import RefusedError, UnansweredError
+from ..aws.faults import RefusedError, UnansweredError, back_off
 from ..model.change import Change
 from .items import ApplyOutcome, DynamoItems, Items
 from .rows import version_of
@@ -97,7 +97,12 @@ class _Write(NamedTuple):
 
 
 class DynamoBulkItems(DynamoItems):
-    """:class:`BulkItems` in a DynamoDB table."""
+    """:class:`BulkItems` in a DynamoDB table.
+
+    :ivar pause: waits before a retry, for at most so many seconds. A simulation replaces it.
+    """
+
+    pause = staticmethod(back_off)
 
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         """Apply up to :data:`MAX_CHANGES` changes of different items, in any order."""
@@ -137,7 +142,13 @@ class DynamoBulkItems(DynamoItems):
         return {
             record["pk"]["S"]: record
             for record in read_records(
-                self._client, self._table, keys, _READ_ATTRIBUTES, consistent=False, names=_READ_NAMES
+                self._client,
+                self._table,
+                keys,
+                _READ_ATTRIBUTES,
+                consistent=False,
+                names=_READ_NAMES,
+                pause=self.pause,
             )
         }
 
@@ -164,7 +175,7 @@ class DynamoBulkItems(DynamoItems):
     def _write_batch(self, batch: list[_Write], outcomes: Counter[ApplyOutcome]) -> None:
         for attempt in range(MAX_ATTEMPTS):
             if attempt:
-                back_off_exponentially(attempt)
+                back_off_exponentially(attempt, self.pause)
             response = self._client.call("BatchExecuteStatement", Statements=[write.statement for write in batch])
             deferred = []
             for write, result in zip(batch, response["Responses"], strict=True):

@@ -6,11 +6,11 @@ no data, because `feed` reads the items itself. So it doesn't matter in which or
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from ..aws.client import Client
-from ..aws.faults import RefusedError, UnansweredError
+from ..aws.faults import RefusedError, UnansweredError, back_off
 from ..model.keys import ITEM_PREFIX
 from .table import MAX_ATTEMPTS, back_off_exponentially, split_into_batches
 
@@ -64,12 +64,16 @@ class SqsKeyQueue:
     """A :class:`KeyQueue` that is an SQS queue.
 
     :param store: the store that every message names.
+    :param pause: waits before a retry, for at most so many seconds.
     """
 
-    def __init__(self, client: Client, queue_url: str, store: StoreName) -> None:
+    def __init__(
+        self, client: Client, queue_url: str, store: StoreName, pause: Callable[[float], None] = back_off
+    ) -> None:
         self._client = client
         self._queue_url = queue_url
         self._store = store
+        self._pause = pause
 
     def send(self, keys: Sequence[str]) -> None:
         """Send the keys in as few calls as possible, and retry the messages that SQS doesn't accept."""
@@ -85,7 +89,7 @@ class SqsKeyQueue:
         """
         for attempt in range(MAX_ATTEMPTS):
             if attempt:
-                back_off_exponentially(attempt)
+                back_off_exponentially(attempt, self._pause)
             response = self._client.call(
                 "SendMessageBatch",
                 QueueUrl=self._queue_url,

@@ -34,6 +34,7 @@ def read_records(
     *,
     consistent: bool,
     names: Mapping[str, str] | None = None,
+    pause: Callable[[float], None] = back_off,
 ) -> Iterator[TableRecord]:
     """Read the records of up to :data:`MAX_KEYS` different keys, in no particular order.
 
@@ -42,6 +43,7 @@ def read_records(
     :param attributes: the attributes to read, as a projection expression.
     :param names: the attributes that the projection expression names with a placeholder, because their names are
         reserved words of DynamoDB.
+    :param pause: waits before a retry, for at most so many seconds.
     :raises UnansweredError: if :data:`MAX_ATTEMPTS` reads in a row return no records.
     :raises RefusedError: if AWS refuses a read.
     """
@@ -68,7 +70,7 @@ def read_records(
         attempt = 0 if records else attempt + 1
         if attempt == MAX_ATTEMPTS:
             raise UnansweredError("UnprocessedKeys", sent=True)
-        back_off_exponentially(attempt)
+        back_off_exponentially(attempt, pause)
 
 
 def split_into_batches(
@@ -93,10 +95,11 @@ def split_into_batches(
         yield batch
 
 
-def back_off_exponentially(attempt: int) -> None:
+def back_off_exponentially(attempt: int, pause: Callable[[float], None] = back_off) -> None:
     """Sleep before a retry, for a random time between 0 and a maximum (full jitter).
 
     :param attempt: the number of failed attempts so far. If it is 0, the maximum is 0.05 s. The maximum doubles with
         each failed attempt, up to 2 s.
+    :param pause: waits for at most so many seconds.
     """
-    back_off(min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt))
+    pause(min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt))

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from json import dumps
 from typing import NamedTuple
@@ -58,6 +58,9 @@ class Write:
     """The function `write`.
 
     Its ``validators`` are the compiled schemas, by collection name. A collection without one is closed for writes.
+
+    :param clock: returns the current time in Unix milliseconds.
+    :param random: returns so many random bytes.
     """
 
     def __init__(
@@ -67,12 +70,16 @@ class Write:
         log: WriteLog,
         versions: StoredVersions,
         telemetry: Telemetry,
+        clock: Callable[[], int] = now_ms,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.settings = settings
         self.telemetry = telemetry
         self._validators = validators
         self._log = log
         self._versions = versions
+        self._now_ms = clock
+        self._random = random
 
     def __call__(self, request: Request) -> Response:
         """Serve a POST, PUT or DELETE of one item.
@@ -82,7 +89,7 @@ class Write:
         :raises ProblemError: 4xx for a request that can't be accepted, 503 if the write log doesn't confirm the change.
         :raises InvalidError: if the body breaks a rule; :func:`respond` turns the error into a 400.
         """
-        accepted_ms = now_ms()
+        accepted_ms = self._now_ms()
         collection = request.collection(self.settings.collections)
         caller = request.caller(self.settings.client_ids)
         check_may_write(caller, collection)
@@ -129,7 +136,7 @@ class Write:
     def _change(
         self, request: Request, collection: Collection, caller: Caller, accepted_ms: int, key: str | None
     ) -> Change:
-        change_id = stamp(accepted_ms, os.urandom(10), request.min_versions(accepted_ms))
+        change_id = stamp(accepted_ms, self._random(10), request.min_versions(accepted_ms))
         if request.method == "POST":
             item_id = _derived_id(caller, collection, key) if key else change_id
         else:

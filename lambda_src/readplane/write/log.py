@@ -1,5 +1,6 @@
 """Appends lines to the write log through Firehose, which responds after storing a line in three availability zones."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ..aws.client import Client
@@ -40,11 +41,14 @@ class FirehoseWriteLog:
 
     The AWS client must not retry by itself. This class retries instead, because it needs the outcome of each attempt to
     say whether Firehose may have stored the line.
+
+    :param pause: waits before a retry, for at most so many seconds.
     """
 
-    def __init__(self, client: Client, delivery_stream: str) -> None:
+    def __init__(self, client: Client, delivery_stream: str, pause: Callable[[float], None] = back_off) -> None:
         self._client = client
         self._delivery_stream = delivery_stream
+        self._pause = pause
 
     def append(self, line: bytes) -> None:
         """Append ``line`` to the write log in at most three attempts, with full-jitter backoff between them.
@@ -70,4 +74,4 @@ class FirehoseWriteLog:
                 refused = refused and not error.sent
             if not retriable or attempt == ATTEMPTS:
                 raise NotAppendedError(refused=refused, cause=cause)
-            back_off(_BASE_SECONDS * 2**attempt)
+            self._pause(_BASE_SECONDS * 2**attempt)

@@ -85,6 +85,14 @@ class MemoryWriter:
             del self.rows[key]
         return len(gone)
 
+    def forget_owner(self, owner: str) -> tuple[int, int]:
+        self._begin("forget_owner", 1)
+        rows = {key: change for key, change in self.rows.items() if change.owner == owner}
+        gone = [key for key, change in rows.items() if change.data is None]
+        for key in gone:
+            del self.rows[key]
+        return len(gone), len(rows) - len(gone)
+
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
         self._begin("versions", len(keys))
         return {key: self.rows[key].version for key in keys if key in self.rows}

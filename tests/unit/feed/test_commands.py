@@ -4,6 +4,7 @@ import pytest
 
 from readplane.feed.commands import (
     CommandServer,
+    ForgetCommand,
     MigrateCommand,
     StatusCommand,
     VerifyCommand,
@@ -16,7 +17,7 @@ from readplane.model.change import Change
 from readplane.telemetry import Telemetry
 from tests.unit.feed.support import MemoryResp, MemoryWriter, ScannedDynamo, memory_entries
 from tests.unit.mangled_rows import row_of
-from tests.unit.support import ALICE, NOW_MS, change
+from tests.unit.support import ALICE, BOB, NOW_MS, change
 
 COLLECTIONS = frozenset(["products", "profiles"])
 DIFFERENCES = ("missing", "older", "newer", "extra")
@@ -32,6 +33,7 @@ DIFFERENCES = ("missing", "older", "newer", "extra")
         ({"command": "verify", "store": "cache"}, VerifyCommand("cache", None, 1_000)),
         ({"command": "verify", "store": "database", "cursor": "x", "limit": 1}, VerifyCommand("database", "x", 1)),
         ({"command": "verify", "store": "database", "cursor": None}, VerifyCommand("database", None, 1_000)),
+        ({"command": "forget", "owner": ALICE}, ForgetCommand(ALICE)),
     ],
 )
 def test_commands_are_parsed(event: dict[str, Any], command: object) -> None:
@@ -56,6 +58,10 @@ def test_commands_are_parsed(event: dict[str, Any], command: object) -> None:
         ({"command": "verify", "store": "cache", "limit": 1_001}, "limit must be"),
         ({"command": "verify", "store": "cache", "limit": True}, "limit must be"),
         ({"command": "verify", "store": "cache", "host": "evil"}, "have no other members"),
+        ({"command": "forget"}, "command must be"),
+        ({"command": "forget", "owner": ""}, "owner must be the sub of a user"),
+        ({"command": "forget", "owner": "a'; secret"}, "owner must be the sub of a user"),
+        ({"command": "forget", "owner": None}, "owner must be the sub of a user"),
         ({"source": "shop"}, "command must be"),
     ],
 )
@@ -236,3 +242,22 @@ def test_a_write_during_the_comparison_is_no_difference(feeds_first: bool) -> No
 def test_a_cursor_of_no_page_is_refused(cursor: str) -> None:
     with pytest.raises(CommandError, match="cursor must be"):
         Commands().server.serve(VerifyCommand("database", cursor, 10))
+
+
+def test_forget_removes_the_tombstones_of_an_owner_from_the_database() -> None:
+    commands = Commands()
+    commands.put(
+        change("gone", data=None, collection="profiles", owner=ALICE),
+        change("living", collection="profiles", owner=ALICE),
+        change("gone", data=None, collection="profiles", owner=BOB),
+        store="database",
+    )
+    forget = parse_command({"command": "forget", "owner": ALICE})
+    assert commands.server.serve(forget) == {
+        "cache": {"removed": 0, "left": 0},
+        "database": {"removed": 1, "left": 1},
+    }
+    assert len(commands.writer.rows) == 2
+    commands.writer.is_down = True
+    with pytest.raises(StoreFaultError):
+        commands.server.serve(forget)

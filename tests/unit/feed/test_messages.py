@@ -6,7 +6,6 @@ from typing import Any, cast
 import pytest
 
 from readplane.aws.faults import back_off
-from readplane.feed import messages
 from readplane.feed.fed_stores import CacheStore, DatabaseStore
 from readplane.feed.item_rows import ItemRows
 from readplane.feed.messages import MAX_ROUNDS, MessageFeeder
@@ -27,9 +26,8 @@ class Time:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ms = NOW_MS
         monkeypatch.setattr("time.time_ns", lambda: self.ms * 1_000_000)
-        monkeypatch.setattr(messages, "back_off", self.pass_seconds)
 
-    def pass_seconds(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         self.ms += int(seconds * 1000)
 
     def remaining_ms(self) -> int:
@@ -41,8 +39,10 @@ class RealTime(Time):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(monkeypatch)
-        monkeypatch.setattr(messages, "back_off", back_off)
         self._ends = time.monotonic() + 1
+
+    def pause(self, seconds: float) -> None:
+        back_off(seconds)
 
     def remaining_ms(self) -> int:
         return int((self._ends - time.monotonic()) * 1000)
@@ -61,7 +61,8 @@ class Feeding:
             "cache": CacheStore(memory_entries(self.cache), COLLECTIONS),
             "database": DatabaseStore(cast(Any, self.writer), COLLECTIONS),
         }
-        self.feeder = MessageFeeder(ItemRows(self.table, "items", telemetry), stores, HORIZON_MS, telemetry)
+        rows = ItemRows(self.table, "items", telemetry)
+        self.feeder = MessageFeeder(rows, stores, HORIZON_MS, telemetry, pause=clock.pause)
 
     def put(self, *changes: Change) -> list[str]:
         """Put items into the table, and return their keys."""
@@ -162,7 +163,7 @@ def test_a_store_that_stays_down_is_tried_as_long_as_one_more_write_fits_into_th
 def test_work_that_does_not_fit_into_the_time_comes_again(feeding: Feeding) -> None:
     changes = [change(f"p-{number}") for number in range(250)]
     keys = feeding.put(*changes)
-    feeding.table.fail_call = lambda _: feeding.time.pass_seconds(19 if feeding.time.ms == NOW_MS else 2)
+    feeding.table.fail_call = lambda _: feeding.time.pause(19 if feeding.time.ms == NOW_MS else 2)
     bodies = [print_message("database", keys[start : start + 100]) for start in (0, 100, 200)]
     assert feeding(*bodies) == ["3"], "too little time is left for the third part"
     assert len(feeding.writer.rows) == 200
@@ -171,7 +172,7 @@ def test_work_that_does_not_fit_into_the_time_comes_again(feeding: Feeding) -> N
 def test_a_slow_cache_gets_the_items_in_parts_so_that_some_messages_succeed(feeding: Feeding) -> None:
     keys = feeding.put(*(change(f"p-{number:04}") for number in range(1_000)))
     bodies = [print_message("cache", keys[start : start + 100]) for start in range(0, 1_000, 100)]
-    feeding.cache.before = lambda _: feeding.time.pass_seconds(0.045)
+    feeding.cache.before = lambda _: feeding.time.pause(0.045)
     failures = feeding(*bodies)
     assert 0 < len(failures) < 10 and feeding.time.remaining_ms() > 20_000
     written = {key.decode().partition("/")[2] for key in feeding.cache.values}

@@ -54,3 +54,19 @@ def test_an_item_of_an_undeclared_collection_is_never_written(
     old: Change | None, new: Change | None, decision: Decision | None
 ) -> None:
     assert decide(old, new, NOW_MS, HORIZON_MS, is_declared=False) == decision
+
+
+@pytest.mark.parametrize(
+    ("old", "expires_at", "decision"),
+    [
+        (TOMBSTONE, NOW_MS // 1000 - 1, ToForget(TOMBSTONE)),
+        (TOMBSTONE, NOW_MS // 1000 + 1, ToMend(TOMBSTONE)),
+        (EXPIRED_TOMBSTONE, NOW_MS // 1000 + 1, ToMend(EXPIRED_TOMBSTONE)),
+        (EXPIRED_TOMBSTONE, None, ToForget(EXPIRED_TOMBSTONE)),
+        (NEW, NOW_MS // 1000 - 1, ToMend(NEW)),
+    ],
+)
+def test_the_time_that_dynamodb_goes_by_decides_whether_a_tombstone_is_expired(
+    old: Change, expires_at: int | None, decision: Decision
+) -> None:
+    assert decide(old, None, NOW_MS, HORIZON_MS, old_expires_at=expires_at) == decision

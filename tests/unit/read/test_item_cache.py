@@ -11,7 +11,6 @@ from ops.local.valkey import Valkey
 from readplane.aws.faults import RefusedError
 from readplane.model.change import Change
 from readplane.model.keys import document_key
-from readplane.stores import item_cache
 from readplane.stores.documents import S3Documents
 from tests.unit.read.cache_support import ORDER, CachedService
 from tests.unit.read.support import SETTINGS, ReadService
@@ -115,7 +114,7 @@ def test_while_dynamodb_fails_a_client_without_an_entry_gets_a_503(
 ) -> None:
     service = CachedService(valkey.port, item_of("orders"))
     now = NOW_MS
-    monkeypatch.setattr(item_cache, "now_ms", lambda: now)
+    monkeypatch.setattr("time.time_ns", lambda: now * 1_000_000)
     assert service.order("p-1")[0] == 200
     service.items.fault = RefusedError("ProvisionedThroughputExceededException", 400)
     now += 31_000

@@ -26,7 +26,7 @@ V1, V2, V3 = change(tail=1, data='{"n":1}'), change(tail=2, data='{"n":2}'), cha
 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(item_cache, "now_ms", lambda: NOW_MS)
+    monkeypatch.setattr("time.time_ns", lambda: NOW_MS * 1_000_000)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def service() -> WriteService:
 
 
 def set_time(monkeypatch: pytest.MonkeyPatch, now_ms: int) -> None:
-    monkeypatch.setattr("readplane.write.handler.now_ms", lambda: now_ms)
+    monkeypatch.setattr("time.time_ns", lambda: now_ms * 1_000_000)
 
 
 def appended_change(service: WriteService) -> Change:

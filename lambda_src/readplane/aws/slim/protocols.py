@@ -125,7 +125,10 @@ def _read_members(response: HttpResponse) -> dict[str, Any]:
 _METADATA_PREFIX = "x-amz-meta-"
 _S3_OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "GetObject": ("GET", {"IfNoneMatch": "if-none-match"}),
-    "PutObject": ("PUT", {"ContentType": "content-type", "CacheControl": "cache-control"}),
+    "PutObject": (
+        "PUT",
+        {"ContentType": "content-type", "CacheControl": "cache-control", "IfNoneMatch": "if-none-match"},
+    ),
 }
 """For each S3 operation: its HTTP method, and the name of the header that carries each optional parameter.
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from ...clock import now_ms
 from ..checkpoint import MAX_TIME_MS, Checkpoint, ConditionalRequest, FailureState, PassKind, PassProgress
 from ..decide import MAX_IN_FLIGHT_MS, Rule
 from ..errors import BackOfficeError, ChunkMissingError, ListMovedError, ReadingError
@@ -398,4 +397,4 @@ class MainPass(PassRun):
         completed = self._with_judgement(completed, progress)
         if self._source.deletes is None:
             completed = completed.with_fresh_as_of(progress.started_ms)
-        return completed.settle(now_ms(), MAX_IN_FLIGHT_MS)
+        return completed.settle(self._lease.runtime.now_ms(), MAX_IN_FLIGHT_MS)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from ...clock import now_ms
 from ..checkpoint import PassProgress
 from ..errors import BackOfficeError
 from ..source.settings import ListRequest
@@ -46,7 +45,7 @@ class DeletesPass(PassRun):
     rule = "deleted"
 
     def _first_progress(self) -> PassProgress:
-        started_ms = now_ms()
+        started_ms = self._lease.runtime.now_ms()
         checkpoint = self._lease.checkpoint
         if checkpoint.deletes_watermark_ms is None:
             cursor_ms = first_deletes_cursor(checkpoint.main_completed_ms, self._lag_ms)

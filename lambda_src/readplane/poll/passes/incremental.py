@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from ...clock import now_ms
 from ..checkpoint import MAX_TIME_MS, ConditionalRequest, PassProgress
 from ..errors import BackOfficeError
 from ..lease import Lease
@@ -42,14 +41,14 @@ class IncrementalPass(MainPass):
     def _first_progress(self) -> PassProgress:
         checkpoint = self._lease.checkpoint
         if checkpoint.delta_link is not None:
-            return PassProgress(self.kind, now_ms(), from_delta=True)
+            return PassProgress(self.kind, self._lease.runtime.now_ms(), from_delta=True)
         cursor_ms = cursor_before(checkpoint.watermark_ms, self._source.cursor_lag_ms)
         overlap_key = checkpoint.watermark_key if self._lag_ms else None
         return replace(self._progress_from(cursor_ms), overlap_key=overlap_key)
 
     def _progress_from(self, cursor_ms: int | None) -> PassProgress:
         """Return the progress of a pass that begins now and reads the records modified since a time."""
-        started_ms = now_ms()
+        started_ms = self._lease.runtime.now_ms()
         cursor_ms, until_ms = self._source.window_after(cursor_ms, started_ms)
         first_watermark_ms = self._lease.checkpoint.watermark_ms
         return PassProgress(self.kind, started_ms, cursor_ms, until_ms, first_watermark_ms=first_watermark_ms)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from ...clock import now_ms
 from ..checkpoint import ConditionalRequest, PassProgress
 from ..decide import MAX_IN_FLIGHT_MS
 from ..missing_items import CHUNK_HASHES, pack_hashes
@@ -30,7 +29,8 @@ class StoresHashes(PassRun):
             return progress
         for start in range(0, len(sent.item_hashes), CHUNK_HASHES):
             content = pack_hashes(sent.item_hashes[start : start + CHUNK_HASHES])
-            lease.stores.checkpoints.put_chunk(lease.checkpoint, str(progress.started_ms), chunks, content, now_ms())
+            name, now_ms = str(progress.started_ms), lease.runtime.now_ms()
+            lease.stores.checkpoints.put_chunk(lease.checkpoint, name, chunks, content, now_ms)
             chunks += 1
         return replace(progress, chunks=chunks)
 
@@ -47,7 +47,7 @@ class ListingPass(StoresHashes, MainPass):
     kind = "listing"
 
     def _first_progress(self) -> PassProgress:
-        started_ms = now_ms()
+        started_ms = self._lease.runtime.now_ms()
         return PassProgress(self.kind, started_ms, until_ms=started_ms)
 
     def _list_request(self, progress: PassProgress) -> ListRequest:

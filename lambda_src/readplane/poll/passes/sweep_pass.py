@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from ...clock import now_ms
 from ..checkpoint import PassProgress
 from ..errors import BackOfficeError
 from ..source.settings import ListRequest, asks_since
@@ -23,7 +22,7 @@ class SweepPass(StoresHashes):
     kind = "sweep"
 
     def _first_progress(self) -> PassProgress:
-        started_ms, window_ms = now_ms(), self._window_ms
+        started_ms, window_ms = self._lease.runtime.now_ms(), self._window_ms
         if window_ms is None:
             return PassProgress(self.kind, started_ms, until_ms=started_ms)
         initial_ms = self._source.initial_ms

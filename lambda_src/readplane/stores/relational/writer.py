@@ -125,6 +125,22 @@ class RelationalWriter:
             for table, owners, ids in self._by_table(keys)
         )
 
+    def forget_owner(self, owner: str) -> tuple[int, int]:
+        """Delete the rows of an owner's deleted items. Return their number, and the number of the owner's other rows.
+
+        A table that isn't there yet has no rows.
+        """
+        removed = left = 0
+        for table in self._tables.values():
+            try:
+                removed += len(
+                    self._execute(f"DELETE FROM {table.name} WHERE owner = %s AND deleted RETURNING 1", (owner,))
+                )
+                left += len(self._execute(f"SELECT 1 FROM {table.name} WHERE owner = %s", (owner,)))
+            except NotMigratedError:
+                continue
+        return removed, left
+
     def versions(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the versions of the items that have a row, deleted ones too, by key."""
         return {

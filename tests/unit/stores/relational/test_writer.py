@@ -245,6 +245,25 @@ def test_remove_deletes_rows_below_the_floor_only(stores: Stores) -> None:
     assert [row[0] for row in stores.rows("item_id")] == ["b", "c"]
 
 
+def test_forget_removes_the_tombstones_of_one_owner(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = Stores(postgres, monkeypatch)
+    stores.migrate()
+    stores.write(
+        change("gone", None, owner="me", at=1),
+        change("living", {}, owner="me", at=2),
+        change("gone", None, owner="you", at=3),
+    )
+    assert stores.writer.forget_owner("me") == (1, 1)
+    assert stores.writer.forget_owner("me") == (0, 1)
+    assert [row.key for row in stores.writer.keys_after("products", None, 10)] == [
+        "item/products/me/living",
+        "item/products/you/gone",
+    ]
+    stores.servers.execute("DROP TABLE readplane.products CASCADE")
+    assert stores.writer.forget_owner("you") == (0, 0)
+    stores.close()
+
+
 def test_keys_of_an_owner_collection_have_the_owner(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     stores = Stores(postgres, monkeypatch)
     stores.migrate()

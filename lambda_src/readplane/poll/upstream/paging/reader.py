@@ -1,14 +1,13 @@
 """Reads the pages of a list one by one, in any paging style."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ....clock import now_ms
 from ...checkpoint import ConditionalRequest
 from ...continuation import Continuation
 from ...errors import BackOfficeError, ListMovedError
+from ...runtime import REAL, Runtime
 from ...source.settings import ListRequest, Source
 from ...source.translate import ParsedPage, Translator
 from ..request import BackOfficeRequest
@@ -55,16 +54,25 @@ class PageReader:
     :param seconds_left: a function that returns how many seconds the poll has left for its requests.
     :param probe: whether the source's circuit breaker is half open. A half-open breaker allows a single request. So
         the reader's first request isn't retried if it fails.
+    :param runtime: the clocks of the invocation.
     """
 
     def __init__(
-        self, source: Source, fetch: Fetch, translator: Translator, seconds_left: Callable[[], float], *, probe: bool
+        self,
+        source: Source,
+        fetch: Fetch,
+        translator: Translator,
+        seconds_left: Callable[[], float],
+        *,
+        probe: bool,
+        runtime: Runtime = REAL,
     ) -> None:
         self._source = source
         self._fetch = fetch
         self._translator = translator
         self._seconds_left = seconds_left
         self._probe = probe
+        self._runtime = runtime
 
     def read_page(
         self,
@@ -83,7 +91,7 @@ class PageReader:
         :raises PageError: if the response doesn't have the form that the source's settings describe.
         :raises ListMovedError: if records may have moved between pages since the previous page was read.
         """
-        requested_ms = now_ms()
+        requested_ms = self._runtime.now_ms()
         paginator = paginator_of(self._source, list_request, lambda request: self._read_records(request, requested_ms))
         position = continuation or Continuation()
         request = paginator.request(position)
@@ -192,7 +200,7 @@ class PageReader:
             etag=condition.etag if condition else None,
             last_modified=condition.last_modified if condition else None,
             probe=probe or once,
-            deadline=time.monotonic() + self._seconds_left(),
+            deadline=self._runtime.monotonic() + self._seconds_left(),
         )
 
 
