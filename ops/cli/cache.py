@@ -1,10 +1,9 @@
-"""The commands `cache`: show the state of the item cache, compare it with the items, fill it, or empty it."""
+"""The commands `cache`: show the state of the item cache, compare it with the items, or say how to empty it."""
 
 from __future__ import annotations
 
 import click
 
-from ops.cli.private_stores import rebuild as rebuild_store
 from ops.cli.private_stores import region_option, regions, require_store, show_status
 from ops.cli.private_stores import verify as verify_store
 from ops.cli.target import Chosen
@@ -12,7 +11,10 @@ from ops.cli.target import Chosen
 
 @click.group()
 def cache() -> None:
-    """Show the state of the item cache in each Region, compare it with the items, fill it, or empty it."""
+    """Show the state of the item cache in each Region, compare it with the items, or empty it.
+
+    To fill it, use `rebuild cache`.
+    """
 
 
 @cache.command()
@@ -43,21 +45,6 @@ def verify(context: click.Context, region: str | None, repair: bool, as_json: bo
     key. Repeat the command when no messages wait.
     """
     context.exit(0 if verify_store(context.obj, region, "cache", repair=repair, as_json=as_json) else 1)
-
-
-@cache.command()
-@click.option("--collection", metavar="NAME", help="Only the items of this collection.")
-@region_option
-@click.option("--yes", is_flag=True, help="Send the keys. Without this, only print how many there are.")
-@click.pass_obj
-def rebuild(chosen: Chosen, collection: str | None, region: str | None, yes: bool) -> None:
-    """Fill the cache: send the keys of all items to its queue, so that `feed` writes an entry for each.
-
-    The cache fills by itself as clients read. Use this if the cache was lost, before the traffic of a whole day meets
-    the items table. The entries expire again after cache.fresh_seconds and cache.stale_seconds. New changes wait in the
-    same queue, so `cache status` counts messages, and the cache is behind until there are none.
-    """
-    rebuild_store(chosen, region, "cache", collection, yes=yes)
 
 
 @cache.command()

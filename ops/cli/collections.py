@@ -11,7 +11,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -29,7 +28,7 @@ from ops.cli.collection_stores import (
     stored_documents,
     stored_items,
 )
-from ops.cli.publishing import publish_items
+from ops.cli.publishing import publish_many
 from ops.cli.quarantine import put_lines
 from ops.cli.target import Chosen, RegionalStack, Target, table
 from ops.console import CommandError
@@ -50,12 +49,6 @@ ACTOR = "operator"
 BATCH = 1000
 """The number of deletes in one write-log object. `purge` waits until `apply` has applied them before it sends the next
 object, so that the changes of clients wait for one such object at most."""
-
-PUBLISHED_AT_ONCE = 100
-"""The number of items that one task of `move` publishes."""
-
-WORKERS = 4
-"""The number of invocations of `publish` that `move` makes at once. The items stream needs `publish` as well."""
 
 POLL_SECONDS = 0.5
 """How often `purge` checks whether the functions have done what it waits for."""
@@ -434,21 +427,9 @@ def _carry_out_move(target: Target, plan: _MovePlan, name: str, collection: Decl
     """
     stack = plan.stack
     _wait_for_former_publish(target, stack)
-    with (
-        ThreadPoolExecutor(WORKERS) as workers,
-        click.progressbar(length=len(plan.items), label=f"Items in {stack.region}") as progress,
-    ):
-        tasks = [
-            (workers.submit(publish_items, target, stack, keys), len(keys))
-            for keys in _batches(plan.items, PUBLISHED_AT_ONCE)
-        ]
-        try:
-            for task, count in tasks:
-                task.result()
-                progress.update(count)
-        finally:
-            for task, _ in tasks:
-                task.cancel()
+    with click.progressbar(length=len(plan.items), label=f"Items in {stack.region}") as progress:
+        for count in publish_many(target, stack, plan.items):
+            progress.update(count)
     for _ in range(MAX_ROUNDS):
         keys = [doc.key for doc in stored_documents(target, stack, name) if not doc.is_read(collection.read)]
         if not keys:

@@ -9,20 +9,32 @@ from pathlib import Path
 
 import click
 
+from ops.audit import audit_changes
 from ops.cli.api import api
 from ops.cli.cache import cache
 from ops.cli.checkpoint import checkpoint
 from ops.cli.collections import collections
 from ops.cli.compare_regions import compare_regions
+from ops.cli.cost import cost
 from ops.cli.dead_letters import dead_letters
+from ops.cli.deploy import deploy
+from ops.cli.doctor import doctor
 from ops.cli.drill import drill
 from ops.cli.edge import edge
 from ops.cli.edge_functions import leftovers, logs
+from ops.cli.erase import erase
+from ops.cli.flush_cache import flush_cache
+from ops.cli.import_ import import_
 from ops.cli.quarantine import quarantine
+from ops.cli.rebuild import rebuild
 from ops.cli.relational import relational
+from ops.cli.replay import replay
 from ops.cli.sources import sources
+from ops.cli.status import status
 from ops.cli.target import Chosen
 from ops.cli.try_source import try_source
+from ops.cli.users import user
+from ops.cli.verify import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,6 +56,8 @@ def main(context: click.Context, local: str | None, file: Path | None) -> None:
 
 
 for command in (
+    status,
+    doctor,
     sources,
     checkpoint,
     collections,
@@ -51,12 +65,22 @@ for command in (
     relational,
     quarantine,
     dead_letters,
+    replay,
+    rebuild,
     api,
     edge,
     drill,
     compare_regions,
+    cost,
+    deploy,
+    flush_cache,
+    import_,
+    erase,
+    user,
+    verify,
 ):
     main.add_command(command)
 sources.add_command(try_source)
 for subcommand in (leftovers, logs):
     edge.add_command(subcommand)
+audit_changes(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from decimal import Decimal
@@ -16,8 +17,8 @@ from ops.console import run_tool
 from readplane.model.collection import Collection
 from readplane.poll.declared_sources import DeclaredSources
 
-ZIPS = ("hot_zip", "functions_zip", "layer_zip", "poll_layer_zip", "database_layer_zip", "dax_layer_zip")
-"""The variables that name the zips that `make build` creates."""
+ZIP_VARIABLE = re.compile(r'^variable "(\w+_zip)"', re.MULTILINE)
+"""Matches a variable that names a zip of `make build`."""
 
 _EXPRESSION = """\
 jsonencode({\
@@ -64,6 +65,18 @@ def plan_sources(files: tuple[Path, ...]) -> PlannedSources:
     :param files: variable files, which Terraform evaluates
     :raises CommandError: if the variables break a rule of Terraform; the message contains Terraform's output
     """
+    values = evaluate(files, _EXPRESSION)
+    settings = {name: json.loads(text) for name, text in values["sources"].items()}
+    return PlannedSources(settings, values["schemas"], values["reads"])
+
+
+def evaluate(files: tuple[Path, ...], expression: str) -> Any:
+    """Return the value of an expression over the variables of a stack, without AWS.
+
+    :param files: variable files, which Terraform evaluates
+    :param expression: HCL in one line that calls `jsonencode`; it may name variables and the locals beside them
+    :raises CommandError: if the variables break a rule of Terraform; the message contains Terraform's output
+    """
     module = terraform.SOURCE / "modules/settings"
     with tempfile.TemporaryDirectory() as folder:
         # Copy only the files that declare variables, the other rules about them, and the file with the settings that
@@ -71,7 +84,8 @@ def plan_sources(files: tuple[Path, ...]) -> PlannedSources:
         for path in (*module.glob("variables_*.tf"), *module.glob("rules_*.tf"), module / "source_settings.tf"):
             shutil.copy(path, folder)
         # Nothing here needs a build, so let any file stand for the zips.
-        variables = [f"-var={name}={Path(folder) / 'source_settings.tf'}" for name in ZIPS]
+        declared = "".join(path.read_text("utf-8") for path in Path(folder).glob("*.tf"))
+        variables = [f"-var={name}={Path(folder) / 'source_settings.tf'}" for name in ZIP_VARIABLE.findall(declared)]
         variables += [f"-var-file={path.resolve()}" for path in files]
 
         def run_terraform(*words: str, stdin: str = "") -> str:
@@ -80,7 +94,5 @@ def plan_sources(files: tuple[Path, ...]) -> PlannedSources:
 
         # `terraform console` evaluates an expression even if a variable breaks a rule. `terraform plan` fails.
         run_terraform("plan", "-input=false", "-no-color", "-compact-warnings")
-        printed = run_terraform("console", stdin=_EXPRESSION)
-    values = json.loads(json.loads(printed.strip().splitlines()[-1]))
-    settings = {name: json.loads(text) for name, text in values["sources"].items()}
-    return PlannedSources(settings, values["schemas"], values["reads"])
+        printed = run_terraform("console", stdin=expression)
+    return json.loads(json.loads(printed.strip().splitlines()[-1]))

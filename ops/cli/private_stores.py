@@ -1,4 +1,4 @@
-"""What the commands `cache` and `relational` share: invoke `feed`, compare a store, and fill a store again.
+"""What the commands about the private stores share: invoke `feed`, compare a store, and send keys to its queue.
 
 Only the functions in the VPC reach a private store. So the commands invoke `feed`, or send keys to its queues.
 """
@@ -20,7 +20,6 @@ from ops.cli.invoke import LIVE, FunctionError, call
 from ops.cli.target import Chosen, RegionalStack, Target
 from ops.console import CommandError
 from readplane.aws.boto import BotoClient
-from readplane.model.keys import ITEM_PREFIX
 from readplane.stores.key_queue import MAX_CALL_MESSAGES, MAX_KEYS, SqsKeyQueue, StoreName
 
 THROTTLE_SECONDS = 2.0
@@ -28,9 +27,6 @@ THROTTLE_SECONDS = 2.0
 
 MAX_THROTTLES = 60
 """The maximum number of times in a row that Lambda may throttle one invocation."""
-
-COUNT_STEP = 10_000
-"""After how many items `rebuild` shows how many it has counted."""
 
 SHOWN = 20
 """How many differences `verify` prints. --json prints all of them."""
@@ -40,7 +36,7 @@ KINDS = ("missing", "older", "newer", "extra")
 
 NEWER = {
     "cache": "Raise cache.generation and apply.",
-    "database": "Empty the tables of the collections (DELETE FROM), then run `relational rebuild`.",
+    "database": "Empty the tables of the collections (DELETE FROM), then run `rebuild relational`.",
 }
 """What to do about entries of a store that are newer than the items table."""
 
@@ -145,7 +141,7 @@ def show_status(chosen: Chosen, stack: RegionalStack, store: StoreName) -> bool:
         status = feed(chosen.target, stack, {"command": "status"}).get(store, {})
     except CommandError as error:
         status = {"reachable": False, "fault": str(error)}
-    waiting = _waiting_messages(chosen.target, stack, _queue(chosen.target, stack, store))
+    waiting = _waiting_messages(chosen.target, stack, store_queue(chosen.target, stack, store))
     click.echo(json.dumps({"region": stack.region, **status, "waiting_messages": waiting}, indent=2))
     return bool(status.get("reachable"))
 
@@ -171,7 +167,7 @@ def verify(chosen: Chosen, region: str | None, store: StoreName, *, repair: bool
                 click.echo(json.dumps(difference._asdict()))
             elif len(differing) <= SHOWN:
                 click.echo(f"{difference.kind:8} {difference.key}")
-        queue = _queue(target, stack, store)
+        queue = store_queue(target, stack, store)
         if not as_json:
             _summarise(stack, store, compared, counts, _waiting_messages(target, stack, queue))
         if repair and differing:
@@ -215,35 +211,6 @@ def _differences(target: Target, stack: RegionalStack, store: StoreName) -> Iter
             return
 
 
-def rebuild(chosen: Chosen, region: str | None, store: StoreName, collection: str | None, *, yes: bool) -> None:
-    """Send the keys of all items to a store's queue, so that `feed` writes them again.
-
-    Deleted items count too, as long as the items table has their tombstones.
-
-    :param collection: the name of a collection, to send only its items; None for all that the store holds
-    :param yes: whether to send the keys; otherwise only count them
-    """
-    target = chosen.target
-    for stack in regions(chosen, region):
-        queue = _queue(target, stack, store)
-        collections = sorted(queue.collections)
-        if collection is not None and collection not in collections:
-            raise CommandError(f"The {store} doesn't hold {collection}. It holds: {', '.join(collections)}.")
-        wanted = collections if collection is None else [collection]
-        count = 0
-        for _ in _item_keys(target, stack, wanted):
-            count += 1
-            if count % COUNT_STEP == 0:
-                _show_count(stack, count, "counted")
-        if not yes:
-            messages = -(-count // MAX_KEYS)
-            click.echo(f"{stack.region}: would send the keys of {count} items to the queue, in {messages} messages.")
-            continue
-        _send_keys(stack, queue, _item_keys(target, stack, wanted), count)
-    if not yes:
-        click.echo("Repeat the command with --yes.")
-
-
 def _send_keys(
     stack: RegionalStack, queue: StoreQueue, keys: Iterator[str], count: int, *, to_stderr: bool = False
 ) -> None:
@@ -281,7 +248,7 @@ def count_messages(sqs: Any, url: str) -> int:
     return sum(int(counts.get(name, 0)) for name in names)
 
 
-def _queue(target: Target, stack: RegionalStack, store: StoreName) -> StoreQueue:
+def store_queue(target: Target, stack: RegionalStack, store: StoreName) -> StoreQueue:
     """Return a store's queue, as the live version of `publish` has it.
 
     :raises CommandError: if this Region has no such store
@@ -290,13 +257,3 @@ def _queue(target: Target, stack: RegionalStack, store: StoreName) -> StoreQueue
     if store not in queues:
         raise CommandError(f"This stack has {EXPLAINED[store]}.")
     return StoreQueue(store, queues[store]["queue_url"], tuple(queues[store]["collections"]))
-
-
-def _item_keys(target: Target, stack: RegionalStack, collections: list[str]) -> Iterator[str]:
-    """Scan the items table of one Region, and yield the keys of the items of some collections, deleted ones too."""
-    prefixes = tuple(f"{ITEM_PREFIX}{collection}/" for collection in collections)
-    pages = target.client("dynamodb", stack.region).get_paginator("scan")
-    for page in pages.paginate(TableName=target.outputs["items_table"], ProjectionExpression="pk"):
-        for item in page["Items"]:
-            if item["pk"]["S"].startswith(prefixes):
-                yield item["pk"]["S"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -23,8 +24,31 @@ THROTTLE_SECONDS = 2.0
 MAX_THROTTLES = 60
 """The maximum number of times in a row that Lambda may throttle one invocation."""
 
+PUBLISHED_AT_ONCE = 100
+"""The number of items that one task of `publish_many` publishes."""
+
+WORKERS = 4
+"""How many invocations of `publish` `publish_many` makes at once. The items stream needs `publish` as well."""
+
 Image = dict[str, Any]
 """An item in DynamoDB JSON, with all its attributes."""
+
+
+def publish_many(target: Target, stack: RegionalStack, keys: Sequence[str]) -> Iterator[int]:
+    """Publish items in one Region as `publish_items` does, a few batches at a time. Yield the size of each batch.
+
+    :raises CommandError: if `publish` fails, or an item keeps changing; batches that nobody has begun are left out
+    """
+    batches = [keys[start : start + PUBLISHED_AT_ONCE] for start in range(0, len(keys), PUBLISHED_AT_ONCE)]
+    with ThreadPoolExecutor(WORKERS) as workers:
+        tasks = [(workers.submit(publish_items, target, stack, batch), len(batch)) for batch in batches]
+        try:
+            for task, count in tasks:
+                task.result()
+                yield count
+        finally:
+            for task, _ in tasks:
+                task.cancel()
 
 
 def publish_items(target: Target, stack: RegionalStack, keys: Sequence[str]) -> None:

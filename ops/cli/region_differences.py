@@ -102,7 +102,7 @@ class Comparer:
         """
         keys: list[str] = []
         for stack in self._stacks:
-            for number, rows in enumerate(_pages(self._target, stack, sample, collection)):
+            for number, rows in enumerate(item_pages(self._target, stack, sample, collection)):
                 keys += [key for key in rows if key not in self._items]
                 self._items |= rows.keys()
                 if number % 20 == 0:
@@ -180,7 +180,7 @@ class Comparer:
         return _Head(version, answer["LastModified"].timestamp())
 
 
-def _pages(
+def item_pages(
     target: Target, stack: RegionalStack, sample: int | None, collection: str | None
 ) -> Iterator[Mapping[str, Image]]:
     """Yield pages of a Region's items by their keys, read consistently: all of them, or about `sample` items."""

@@ -1,4 +1,4 @@
-"""The commands `relational`: migrate the database, show its state, compare it with the items, or fill it again."""
+"""The commands `relational`: migrate the database, show its state, or compare it with the items."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import click
 from botocore.exceptions import ClientError
 
 from ops.cli.private_stores import feed, region_option, regions, require_store, show_status
-from ops.cli.private_stores import rebuild as rebuild_store
 from ops.cli.private_stores import verify as verify_store
 from ops.cli.target import Chosen, RegionalStack, Target
 from ops.console import CommandError
@@ -30,7 +29,10 @@ PASSWORDS = (
 
 @click.group()
 def relational() -> None:
-    """Migrate the relational database of each Region, show its state, compare it with the items, or fill it again."""
+    """Migrate the relational database of each Region, show its state, or compare it with the items.
+
+    To fill it again, use `rebuild relational`.
+    """
 
 
 @relational.command()
@@ -46,7 +48,7 @@ def migrate(chosen: Chosen, region: str | None, dry_run: bool) -> None:
 
     A migration only adds, and locks nobody out. Repeat it whenever it stopped half-way. The index of a large collection
     may take longer than `feed` may run: set functions.feed.timeout_seconds to up to 900 for it. A new field is empty
-    in the rows that are there already, so run `relational rebuild` afterwards. Lists that use the field get a 503 until
+    in the rows that are there already, so run `rebuild relational` afterwards. Lists that use the field get a 503 until
     then.
     """
     target = chosen.target
@@ -148,18 +150,3 @@ def verify(context: click.Context, region: str | None, repair: bool, as_json: bo
     key. Repeat the command when no messages wait.
     """
     context.exit(0 if verify_store(context.obj, region, "database", repair=repair, as_json=as_json) else 1)
-
-
-@relational.command()
-@click.option("--collection", metavar="NAME", help="Only the items of this collection.")
-@region_option
-@click.option("--yes", is_flag=True, help="Send the keys. Without this, only print how many there are.")
-@click.pass_obj
-def rebuild(chosen: Chosen, collection: str | None, region: str | None, yes: bool) -> None:
-    """Fill the database again: send the keys of all items to its queue, so that `feed` writes each.
-
-    Use this for a new or restored database, after `relational migrate` added a field, or after dead letters were lost.
-    Clients may list the collections meanwhile. Writing an item again is harmless. New changes wait in the same queue,
-    so `relational status` counts messages, and the database is behind until there are none.
-    """
-    rebuild_store(chosen, region, "database", collection, yes=yes)

@@ -213,7 +213,7 @@ def _describe(target: Target, name: str, replica: bool) -> dict[str, Any]:
         "mode": described["mode"],
         "collection": described["collection"],
         "schedule": described["schedule"],
-        "state": _state(saved, described["breaker_failures"]),
+        "state": describe_state(saved, described["breaker_failures"]),
         "fresh_as_of": rfc3339(fresh_ms) if fresh_ms else None,
         "staleness": (now_ms() - fresh_ms) // 1000 if fresh_ms else None,
         "staleness_budget": described["staleness_budget"],
@@ -222,7 +222,7 @@ def _describe(target: Target, name: str, replica: bool) -> dict[str, Any]:
     }
 
 
-def _state(saved: Checkpoint | None, breaker_failures: int) -> str:
+def describe_state(saved: Checkpoint | None, breaker_failures: int) -> str:
     """Return a source's state as text. The first row that matches, from top to bottom, decides.
 
     breaker_failures: how many failures in a row open the source's circuit breaker

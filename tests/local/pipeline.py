@@ -49,8 +49,11 @@ def new_change(
 
 
 def new_key() -> str:
-    """Return a new S3 key for an object of the write log."""
-    return f"log/year=2026/month=01/day=01/hour=00/by-hand-{uuid.uuid4()}.gz"
+    """Return a new S3 key for an object of the write log, in the folder of this hour.
+
+    `apply` takes an object in the folder of an hour long ago for one that an operator has rewritten.
+    """
+    return f"log/{datetime.now(UTC):year=%Y/month=%m/day=%d/hour=%H}/by-hand-{uuid.uuid4()}.gz"
 
 
 def put_object(stack: Local, lines: Iterable[bytes], *, key: str | None = None, packed: bool = True) -> str:

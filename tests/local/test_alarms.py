@@ -18,24 +18,29 @@ from tests.local.support import Local, eventually
 REGIONS = pytest.mark.parametrize("replica", [False, True], ids=["primary", "replica"])
 
 
-def topic_of(stack: Local, *, replica: bool) -> str:
-    """Return the ARN of the topic of the alarms of a Region."""
-    if not replica:
-        assert stack.outputs.alarm_topic_arn
-        return stack.outputs.alarm_topic_arn
-    topics = stack.root(replica=True).client("sns").list_topics()["Topics"]
-    (arn,) = [topic["TopicArn"] for topic in topics if topic["TopicArn"].endswith(f":{stack.outputs.name}-alarms")]
+TOPICS = {"page": "alarms", "ticket": "tickets"}
+"""Severity -> the end of the name of its topic."""
+
+PAGES = {"write-log-records-lost", "write-log-delivery-freshness", "publish-stopped", "replication-behind"}
+TICKETS = {"quarantine", "apply-dead-letters", "write-errors", "items-throttled"}
+
+
+def topic_of(stack: Local, severity: str, *, replica: bool) -> str:
+    """Return the ARN of the topic of the alarms of a severity in a Region."""
+    name = f"{stack.outputs.name}-{TOPICS[severity]}"
+    topics = stack.root(replica=replica).client("sns").list_topics()["Topics"]
+    (arn,) = [topic["TopicArn"] for topic in topics if topic["TopicArn"].endswith(f":{name}")]
     return str(arn)
 
 
 class Subscriber:
-    """A queue that subscribes to the topic of the alarms of a Region."""
+    """A queue that subscribes to the topic of the alarms of a severity in a Region."""
 
-    def __init__(self, stack: Local, replica: bool) -> None:
+    def __init__(self, stack: Local, severity: str, *, replica: bool) -> None:
         session = stack.root(replica=replica)
         self._sqs: Any = session.client("sqs")
         self._sns: Any = session.client("sns")
-        topic = topic_of(stack, replica=replica)
+        topic = topic_of(stack, severity, replica=replica)
         self._queue = self._sqs.create_queue(QueueName="alarm-subscriber")["QueueUrl"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]
         policy = {
@@ -76,33 +81,63 @@ class Subscriber:
 
 
 @pytest.fixture
-def subscriber(stack: Local, replica: bool) -> Iterator[Subscriber]:
-    subscriber = Subscriber(stack, replica)
+def subscriber(stack: Local, replica: bool, severity: str) -> Iterator[Subscriber]:
+    subscriber = Subscriber(stack, severity, replica=replica)
     yield subscriber
     subscriber.close()
 
 
 @REGIONS
+@pytest.mark.parametrize(
+    ("severity", "alarm", "event"),
+    [("page", "apply-objects-failed", "object_failed"), ("ticket", "schemas-unusable", "schema_unusable")],
+)
 def test_an_alarm_that_starts_and_stops_reaches_a_subscriber(
-    stack: Local, replica: bool, subscriber: Subscriber
+    stack: Local, replica: bool, subscriber: Subscriber, alarm: str, event: str
 ) -> None:
     cloudwatch: Any = stack.root(replica=replica).client("cloudwatch")
-    name = f"{stack.outputs.name}-writes-unconfirmed"
+    name = f"{stack.outputs.name}-{alarm}"
     for state in ("ALARM", "OK"):
         cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
         notification = subscriber.next_notification()
         assert (notification["AlarmName"], notification["NewStateValue"]) == (name, state)
-        assert "write_not_confirmed" in notification["AlarmDescription"], "the notification says what to look for"
+        assert event in notification["AlarmDescription"], "the notification says what to look for"
 
 
 @REGIONS
-def test_every_alarm_names_a_topic_that_exists(stack: Local, replica: bool) -> None:
+@pytest.mark.parametrize("severity", ["page"])
+def test_a_part_of_what_clients_see_notifies_through_the_composite_alarm(
+    stack: Local, replica: bool, subscriber: Subscriber
+) -> None:
     cloudwatch: Any = stack.root(replica=replica).client("cloudwatch")
-    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.outputs.name}-")
-    alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
-    assert len(alarms) > 20
-    topic = topic_of(stack, replica=replica)
-    assert [alarm["AlarmName"] for alarm in alarms if alarm["AlarmActions"] != [topic]] == []
+    for state in ("ALARM", "OK"):
+        part = f"{stack.outputs.name}-api-errors"
+        cloudwatch.set_alarm_state(AlarmName=part, StateValue=state, StateReason="a test")
+        notification = subscriber.next_notification()
+        assert (notification["AlarmName"], notification["NewStateValue"]) == (f"{stack.outputs.name}-clients", state)
+
+
+@REGIONS
+def test_every_alarm_names_topics_that_exist(stack: Local, replica: bool) -> None:
+    """Only the parts of the composite alarm name none. In this stack, tickets go where pages go."""
+    cloudwatch: Any = stack.root(replica=replica).client("cloudwatch")
+    pages = list(cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.outputs.name}-"))
+    (composite,) = cloudwatch.describe_alarms(
+        AlarmNames=[f"{stack.outputs.name}-clients"], AlarmTypes=["CompositeAlarm"]
+    )["CompositeAlarms"]
+    page, ticket = (topic_of(stack, severity, replica=replica) for severity in ("page", "ticket"))
+    actions = {
+        alarm["AlarmName"].removeprefix(f"{stack.outputs.name}-"): set(alarm["AlarmActions"])
+        for response in pages
+        for alarm in response["MetricAlarms"]
+    }
+    assert len(actions) > 20
+    assert composite["AlarmActions"] == [page]
+    parts = {name for name in actions if f'"{stack.outputs.name}-{name}"' in composite["AlarmRule"]}
+    assert {name for name, topics in actions.items() if not topics} == parts
+    assert {name for name in actions if actions[name] == {page}} >= PAGES
+    assert {name for name in actions if actions[name] == {page, ticket}} >= TICKETS
+    assert all(topics <= {page, ticket} for topics in actions.values())
 
 
 @REGIONS
@@ -144,3 +179,15 @@ def test_the_emulators_scheduler_has_no_universal_targets(stack: Local) -> None:
     if not stack.ministack:
         pytest.skip("this is a gap of MiniStack")
     assert "aws-sdk" not in inspect.getsource(eventbridge)
+
+
+@REGIONS
+def test_the_probe_reaches_the_api_and_a_document(stack: Local, replica: bool) -> None:
+    """The emulator's scheduler calls the probe every minute. The document is the freshness of a public source.
+
+    The document is missing until the first poll of the source, five minutes after the stack is up.
+    """
+    (event, *_) = eventually(lambda: stack.events("probe", "probe_passed", replica=replica), within=150)
+    assert event["ProbeFailed"] == 0
+    assert event["outcomes"].pop("document") in ("200", "404")
+    assert event["outcomes"] == {"health": "200"}

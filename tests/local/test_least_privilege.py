@@ -414,7 +414,10 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
     # These actions write logs and traces. The emulator writes the functions' logs itself and stores no traces.
     **{
         (function, sid): (named, None)
-        for function in ("write", "apply", "apply-stream", "publish", "read", "query", "feed", "poll", "backend_auth")
+        for function in (
+            *("write", "apply", "apply-stream", "publish", "read"),
+            *("query", "feed", "poll", "backend_auth", "probe"),
+        )
         for sid, named in (
             ("WriteOwnLog", {"logs:CreateLogStream", "logs:PutLogEvents"}),
             ("SendTraces", {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}),
@@ -466,6 +469,7 @@ UNENFORCED: dict[tuple[str, str], tuple[set[str], Probe | None]] = {
     # With these actions, the scheduler invokes functions. The emulator's scheduler invokes them without a role.
     ("scheduler", "InvokePoll"): ({"lambda:InvokeFunction"}, None),
     ("daily", "CallFunctions"): ({"lambda:InvokeFunction"}, None),
+    ("probe-schedule", "CallProbe"): ({"lambda:InvokeFunction"}, None),
     # With this action, the scheduler writes the heartbeat. The emulator's scheduler can't call DynamoDB.
     ("heartbeat", "WriteHeartbeat"): ({"dynamodb:PutItem"}, None),
     # With these actions, Firehose writes to S3. The emulator's Firehose writes without a role.

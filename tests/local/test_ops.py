@@ -4,6 +4,8 @@ import copy
 import json
 import os
 import subprocess
+import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from ops.cli.target import find
 from ops.console import ROOT
 from tests.local.back_offices import unscheduled
-from tests.local.pipeline import log_keys, put_object
+from tests.local.pipeline import items, log_keys, new_change, put_object
 from tests.local.support import Local, eventually
 
 
@@ -116,3 +118,20 @@ def test_a_change_of_the_api_behind_terraforms_back_is_named(stack: Local) -> No
     code, output = readplane(stack, "api", "compare")
     assert code == 0 and same in output and f"A newer one exists: {deployment}" in output, output
     gateway.delete_deployment(restApiId=api, deploymentId=deployment)
+
+
+def test_a_replay_reads_the_write_log_and_the_archive_of_the_change_stream(stack: Local) -> None:
+    hour = time.strftime("year=%Y/month=%m/day=%d/hour=%H/", time.gmtime())
+    change = new_change("replayed-from-the-archive")
+    archived = put_object(stack, [change.line()], key=f"stream/{hour}replayed.gz")
+    logged = put_object(stack, [new_change("replayed-from-the-log").line()])
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+    words = ("replay", "--from", since, "--region", stack.outputs.region, "--in-flight", "200")
+    code, output = readplane(stack, *words)
+    assert code == 0 and "Nothing was changed." in output, output
+    assert items(stack).get_item(change.key) is None, "S3 notifies nobody of the archive"
+    code, output = readplane(stack, *words, "--yes")
+    assert code == 0 and "replay: done." in output, output
+    for key in (archived, logged):
+        eventually(partial(stack.events, "apply", "object_replayed", key=key), within=60)
+    assert items(stack).get_item(change.key) == change

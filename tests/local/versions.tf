@@ -91,7 +91,7 @@ module "write" {
   kms_key_arn          = null
   log_retention_days   = 1
   alarms               = false
-  alarm_actions        = []
+  alarm_actions        = { page = [], ticket = [] }
 }
 
 output "version" {

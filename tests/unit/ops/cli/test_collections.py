@@ -463,3 +463,68 @@ def test_move_waits_for_the_last_invocation_of_the_former_publish(
 def test_every_visibility_has_a_column(stack: Stack) -> None:
     head = stack.run("collections", "list").output.splitlines()[0]
     assert all(visibility.upper() in head for visibility in VISIBILITIES)
+
+
+def empty_documents() -> None:
+    """Lose the documents of every Region."""
+    make: Any = boto3.client
+    for region, bucket in BUCKETS.items():
+        s3 = make("s3", region_name=region)
+        for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=entry["Key"])
+
+
+def test_a_rebuild_writes_every_document_and_removes_those_of_deleted_items(stack: Stack) -> None:
+    stack.live = {"orders": "public", "profiles": "owner", "old": "public"}
+    stack.routed = {"orders", "profiles"}
+    orders = [stack.put(change(f"o-{number}", collection="orders")) for number in range(3)]
+    profile = stack.put(change("p", collection="profiles", owner=ALICE))
+    stack.put(change("r", collection="old"))
+    stack.put(change("misfit", collection="orders", owner=ALICE), document=False)
+    put_malformed_row("item/orders/malformed")
+    empty_documents()
+    stack.put_document("public/documents/orders/gone")
+    stack.put(change("gone", collection="orders", data=None), document=False)
+    counted = stack.run("rebuild", "documents")
+    assert f"{REGION}: 7 items" in counted.output and f"{REPLICA}: 7 items" in counted.output and not stack.published
+    result = stack.run("rebuild", "documents", "--yes")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "rebuild documents: done. items 10, skipped 4." in result.output
+    expected = {f"public/documents/orders/{item.item_id}": item.version for item in orders}
+    expected[f"owner/documents/profiles/{ALICE}/p"] = profile.version
+    assert [stack.documents(region) for region in BUCKETS] == [expected, expected]
+
+
+def test_a_rebuild_of_one_collection_in_one_region_leaves_the_rest_alone(stack: Stack) -> None:
+    stack.live, stack.routed = {"orders": "public", "notes": "public"}, {"orders", "notes"}
+    items = [stack.put(change("a", collection=name)) for name in ("orders", "notes")]
+    result = stack.run("rebuild", "documents", "--collection", "notes", "--region", REPLICA, "--yes")
+    assert result.exit_code == 0 and stack.published == [(REPLICA, items[1].key)]
+    refused = stack.run("rebuild", "documents", "--collection", "nots", "--yes")
+    assert refused.exit_code == 1 and "nots isn't in use. In use are: notes, orders." in str(refused.exception)
+
+
+def test_a_rebuild_goes_on_after_a_failure_and_never_leaves_an_older_document(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.live, stack.routed = {"orders": "public"}, {"orders"}
+    items = [stack.put(change(f"o-{number}", collection="orders")) for number in range(9)]
+    monkeypatch.setattr("ops.walk.PAGE", 4)
+    scanned = list(living_in_order(stack))
+    stack.failing = {scanned[5]}
+    failed = stack.run("rebuild", "documents", "--region", REGION, "--yes")
+    assert failed.exit_code == 1 and "can't be published" in str(failed.exception)
+    assert {key for _, key in stack.published} >= set(scanned[:4])
+    stack.failing, stack.published = set(), []
+    newer = change(items[8].item_id, collection="orders", ms=time_ms(items[8].change_id) + LATER_MS, data='{"n":2}')
+    stack.during_publish = lambda: stack.put(newer)
+    assert stack.run("rebuild", "documents", "--region", REGION, "--yes").exit_code == 0
+    assert {key for _, key in stack.published} == set(scanned[4:]), "the first page is done"
+    assert stack.documents()["public/documents/orders/o-8"] == newer.version
+
+
+def living_in_order(stack: Stack) -> Iterator[str]:
+    """Yield the keys of the items of the primary Region in the order of a scan."""
+    make: Any = boto3.client
+    for item in make("dynamodb").scan(TableName="items")["Items"]:
+        yield item["pk"]["S"]

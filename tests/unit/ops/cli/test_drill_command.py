@@ -74,6 +74,7 @@ def test_a_dry_run_says_what_would_happen_on_the_emulator_and_on_aws(
     assert on_aws.exit_code == 0 and "edge.drill" in on_aws.output and "300 s" in on_aws.output
 
 
+@pytest.mark.usefixtures("aws")
 def test_a_stack_that_cannot_fail_over_is_refused(tmp_path: Path) -> None:
     assert "no replica Region" in str(run(tmp_path, replica_region=None).exception)
     assert "no CloudFront distribution" in str(run(tmp_path, edge_id=None).exception)

@@ -14,6 +14,8 @@ from ops.cli.invoke import FunctionError
 from ops.cli.main import main
 from ops.cli.target import RegionalStack, Target
 from ops.console import ROOT
+from ops.jobs import Job
+from ops.queue_room import QueueRoom
 from readplane.feed.commands import parse_command
 from readplane.stores.key_queue import parse_keys
 from tests.fakes.moto_aws import REGION
@@ -238,7 +240,7 @@ def test_verify_reads_every_page_and_prints_what_differs(group: str, store: str,
     assert sent_keys(store) == [], "verify only reads"
 
 
-@pytest.mark.parametrize(("group", "remedy"), [("cache", "cache.generation"), ("relational", "relational rebuild")])
+@pytest.mark.parametrize(("group", "remedy"), [("cache", "cache.generation"), ("relational", "rebuild relational")])
 def test_verify_says_what_mends_an_entry_that_is_newer_than_its_item(
     group: str, remedy: str, run: Run, stack: Stack
 ) -> None:
@@ -281,24 +283,70 @@ def test_a_repair_sends_the_keys_that_differ(run: Run, stack: Stack) -> None:
 def test_a_rebuild_sends_every_key_of_the_stores_collections(group: str, store: str, run: Run, stack: Stack) -> None:
     keys = [f"item/products/p-{number}" for number in range(120)]
     put_items(*keys, "item/products-2/p-1", "item/others/o-1", "key/products/x")
-    result = run(group, "rebuild")
-    assert result.exit_code == 0 and "would send the keys of 120 items to the queue, in 2 messages" in result.output
+    result = run("rebuild", group)
+    assert result.exit_code == 0 and f"{REGION}: 120 items, deleted ones" in result.output
     assert "--yes" in result.output and sent_keys(store) == []
-    result = run(group, "rebuild", "--yes")
-    assert result.exit_code == 0 and "sent the keys of 120 items" in result.output
+    assert json.loads(run("rebuild", group, "--json").output) == {"region": REGION, "items": 120}
+    result = run("rebuild", group, "--yes")
+    assert result.exit_code == 0 and f"rebuild {group}: done. items 120." in result.output
     assert sorted(sent_keys(store)) == sorted(keys)
 
 
+def test_a_rebuild_that_is_interrupted_goes_on_with_the_next_page(
+    run: Run, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"item/products/p-{number}" for number in range(12)]
+    put_items(*keys)
+    monkeypatch.setattr("ops.walk.PAGE", 5)
+    sent = 0
+
+    def stop_at_the_third(job: Job, steps: int) -> None:
+        nonlocal sent
+        sent += steps
+        if sent == 12:
+            job.stop()
+            job.wait(1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "pace", stop_at_the_third)
+        result = run("rebuild", "relational", "--yes")
+        assert "run the same command again" in str(result.exception)
+    first = sent_keys("database")
+    assert len(first) == 10
+    assert "began this rebuild" in run("rebuild", "relational").output
+    assert "items 12" in run("rebuild", "relational", "--yes").output
+    assert sorted(first + sent_keys("database")) == sorted(keys)
+
+
+def test_a_rebuild_waits_while_its_messages_are_in_the_queue(
+    run: Run, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_items(*(f"item/products/p-{number}" for number in range(30)))
+    monkeypatch.setattr("ops.walk.PAGE", 2)
+    now, sizes = [0.0], list[int]()
+    monkeypatch.setattr(QueueRoom.__init__, "__defaults__", (lambda: now[0],))
+
+    def wait(_job: Job, seconds: float) -> None:
+        now[0] += seconds
+        if now[0] % 10 == 0:
+            sizes.append(len(sent_keys("database")))
+
+    monkeypatch.setattr(Job, "wait", wait)
+    assert run("rebuild", "relational", "--in-flight", "10", "--yes").exit_code == 0
+    assert sizes == [20], "ten messages of two keys, then nothing more until the queue is empty"
+    assert len(sent_keys("database")) == 10
+
+
 def test_a_rebuild_of_a_collection_that_the_store_does_not_hold_is_refused(run: Run, stack: Stack) -> None:
-    result = run("relational", "rebuild", "--collection", "others", "--yes")
+    result = run("rebuild", "relational", "--collection", "others", "--yes")
     assert result.exit_code == 1 and "It holds: products." in str(result.exception)
 
 
-@pytest.mark.parametrize("group", ["cache", "relational"])
-@pytest.mark.parametrize("command", ["status", "verify", "rebuild"])
-def test_a_stack_without_the_store_is_told_so(group: str, command: str, run: Run, stack: Stack) -> None:
+@pytest.mark.parametrize("store", ["cache", "relational"])
+@pytest.mark.parametrize("command", ["{} status", "{} verify", "rebuild {}"])
+def test_a_stack_without_the_store_is_told_so(store: str, command: str, run: Run, stack: Stack) -> None:
     stack.settings, stack.queues = {"cache": None}, {}
-    result = run(group, command)
+    result = run(*command.format(store).split())
     assert result.exit_code == 1 and "This stack has no" in str(result.exception)
 
 
@@ -335,18 +383,13 @@ def test_the_status_of_a_region_shows_if_feed_fails_in_the_other(two_regions: No
     assert (second["region"], second["reachable"]) == (REPLICA, True)
 
 
-@pytest.mark.parametrize("words", [("verify",), ("rebuild",)])
-def test_long_commands_show_how_far_they_are_on_a_terminal_only(
-    words: tuple[str, ...], run: Run, stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(private_stores, "COUNT_STEP", 2)
-    put_items(*(f"item/products/p-{number}" for number in range(3)))
+def test_verify_shows_how_far_it_is_on_a_terminal_only(run: Run, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.answers = [page(1000, cursor="c1"), page(20)] * 2
-    assert run("relational", *words).stderr == ""
+    assert run("relational", "verify").stderr == ""
     shown: list[int] = []
     monkeypatch.setattr(private_stores, "_show_count", lambda stack, count, done: shown.append(count))
-    run("relational", *words)
-    assert shown == ([1000, 1020] if words == ("verify",) else [2])
+    run("relational", "verify")
+    assert shown == [1000, 1020]
 
 
 def test_with_json_a_repair_prints_nothing_else_on_the_standard_output(run: Run, stack: Stack) -> None:
@@ -378,6 +421,7 @@ def test_a_throttled_invocation_is_repeated_and_another_error_is_not(run: Run, s
     assert "can't be invoked" in str(run("relational", "migrate").exception)
 
 
-@pytest.mark.parametrize("words", [(), ("migrate",), ("verify",), ("status",), ("rebuild",)])
+@pytest.mark.parametrize("words", [(), ("migrate",), ("verify",), ("status",)])
 def test_help_needs_no_stack(words: tuple[str, ...]) -> None:
     assert CliRunner().invoke(main, ["relational", *words, "--help"]).exit_code == 0
+    assert CliRunner().invoke(main, ["rebuild", "relational", "--help"]).exit_code == 0

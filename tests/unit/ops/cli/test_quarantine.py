@@ -38,6 +38,8 @@ def test_quarantined_lines_return_to_the_log_and_leave_no_marker(run: Run) -> No
         late = change(f"p-{number}")
         marker = make("dynamodb").get_item(TableName="items", Key={"pk": {"S": marker_key(late.key, late.change_id)}})
         assert "Item" not in marker
+    again = run("quarantine", "redrive", "--reason", "expired")
+    assert again.exit_code == 0 and "0 of 0" in again.output and objects("log/") == [key], "there is nothing left"
 
 
 def test_a_malformed_row_is_listed_and_shown_and_stays(run: Run) -> None:
