@@ -90,8 +90,8 @@ openapi: setup-terraform $(STAMP) ## write docs/openapi.yaml, the public contrac
 	@$(PY) -m ops.openapi
 
 .PHONY: test
-test: setup $(STAMP) ## all checks of a change: lint types checkov test-unit test-histories test-terraform test-local
-	@$(PY) -m ops.parts lint test-unit,test-local+types,checkov,test-histories,test-terraform
+test: setup $(STAMP) ## all checks of a change: lint types checkov test-unit test-histories test-reliability test-terraform test-local
+	@$(PY) -m ops.parts lint test-unit,test-local+types,checkov,test-histories,test-reliability,test-terraform
 
 .PHONY: test-unit
 test-unit: setup $(STAMP) ## test rules, stores, handlers, zips and the cache under load, without an emulator
@@ -101,13 +101,21 @@ test-unit: setup $(STAMP) ## test rules, stores, handlers, zips and the cache un
 test-histories: $(STAMP) ## test that generated histories of changes and faults end in the right state, on a simulated clock
 	@$(PY) -m pytest tests/histories $(TIMED_HISTORIES:%=--ignore=%)
 
+.PHONY: test-reliability
+test-reliability: $(STAMP) ## simulate the whole stack with faults: 200 seeds, and mutants of the code that they must find
+	@$(PY) -m pytest tests/reliability -m "not long"
+
+.PHONY: test-seeds
+test-seeds: $(STAMP) ## simulate 10,000 seeds; a broken rule names the command that plays its seed again
+	@$(PY) -m pytest tests/reliability -m long
+
 .PHONY: test-fast
 test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, property tests, zips or processes
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow and not long"
 
 .PHONY: test-long
-test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-drill
-	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-drill
+test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-seeds test-drill
+	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-seeds test-drill
 
 .PHONY: test-properties
 test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
@@ -161,12 +169,14 @@ lint: setup-terraform $(STAMP) ## check ruff, import rules, spelling, terraform 
 	@$(PY) -m ops.pass_on --check
 	@$(PY) -m ops.variables --check
 	@$(PY) -m ops.cost --check
+	@$(PY) -m ops.scale --check
 
 .PHONY: docs
-docs: setup-terraform $(STAMP) ## write docs/variables.md, README's costs and the Terraform files that pass the variables on
+docs: setup-terraform $(STAMP) ## write docs/variables.md, the tables of costs and scale, and the Terraform files that pass the variables on
 	@$(PY) -m ops.pass_on
 	@$(PY) -m ops.variables
 	@$(PY) -m ops.cost --plan --docs
+	@$(PY) -m ops.scale --docs
 
 .PHONY: types
 types: $(STAMP) ## run mypy --strict

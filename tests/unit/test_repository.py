@@ -118,6 +118,7 @@ def test_every_change_of_a_live_stack_names_tests_that_exist() -> None:
         "L": re.findall(r"^def test_(\w+)", (ROOT / "tests/local/test_lifecycle.py").read_text(), re.M),
         "F": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/api_failover.tftest.hcl").read_text(), re.M),
         "P": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/readplane.tftest.hcl").read_text(), re.M),
+        "C": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/record_release.tftest.hcl").read_text(), re.M),
         "D": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/relational.tftest.hcl").read_text(), re.M),
         "I": re.findall(r'^run "(\w+)"', (ROOT / "terraform/tests/identity_pool.tftest.hcl").read_text(), re.M),
     }
