@@ -73,6 +73,7 @@ run "existing_keys_and_a_collection_that_goes" {
       }
       change_stream = null
       user_pool     = "own"
+      release       = null
       edge          = null
     }
     statements = ["AccountDecides", "WriteLogNotifiesQueue", "AlarmsPublish", "LogsEncrypt"]
