@@ -183,10 +183,7 @@ class _Store:
             raise CommandError(
                 f"{self._key} in {self._bucket} isn't a job's state that this release can read. Delete that object."
             ) from error
-        # Both times are S3's, so a wrong clock on the operator's machine doesn't shorten another operator's lock.
-        date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return state, (now - response["LastModified"]).total_seconds()
+        return state, _age(response)
 
     def write(self, state: JobState) -> None:
         """Write the state, if nobody has written it since this object read or wrote it.
@@ -210,6 +207,17 @@ class _Store:
                 raise JobTakenError(
                     "Another operator has taken this job over. This process has stopped; the other one goes on."
                 ) from error
+
+
+def _age(response: Mapping[str, Any]) -> float:
+    """Return the age in seconds of the object in a response of GetObject.
+
+    Both times are S3's, so a wrong clock on the operator's machine doesn't shorten another operator's lock.
+    """
+    date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    age: float = (now - response["LastModified"]).total_seconds()
+    return age
 
 
 class Job:
@@ -407,6 +415,21 @@ def unfinished_job(target: Target, command: str, arguments: Mapping[str, Any]) -
     with plain_errors():
         stored = _Store(target, state_key(command, arguments)).read()
     return None if stored is None or stored[0].outcome == "done" else stored[0]
+
+
+def job_states(target: Target, command: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the keys and the states of all jobs of a command, with their `age` in seconds."""
+    s3, bucket = target.client("s3"), target.regional(replica=False).log_bucket
+    prefix = f"{JOBS}{_file_name(command)}-"
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", []):
+            try:
+                response = s3.get_object(Bucket=bucket, Key=entry["Key"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":
+                    continue
+                raise
+            yield entry["Key"], {**json.loads(response["Body"].read()), "age": _age(response)}
 
 
 def job_id(command: str, arguments: Mapping[str, Any]) -> str:

@@ -167,7 +167,7 @@ def _write_zip(tree: Path, to: Path, *, small: bool) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.file_size = len(content)
             with archive.open(entry, "w") as file:
-                opened: Any = file
-                opened._compressor = _Zopfli()  # zipfile takes no other compressor than those of the standard library
+                writer: Any = file
+                writer._compressor = _Zopfli()  # zipfile takes no other compressor than those of the standard library
                 file.write(content)
     partial.replace(to)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -16,6 +17,8 @@ from readplane.config import VARIABLE, SettingsError, decode_settings
 from readplane.model.collection import VISIBILITIES, Visibility
 from readplane.model.keys import ITEM_PREFIX, document_key
 from readplane.stores.rows import version_of
+
+Entry = TypeVar("Entry")
 
 SOURCES = "sources"
 """The folder of the freshness documents of sources. No collection may have this name."""
@@ -135,6 +138,13 @@ class StoredDocument(NamedTuple):
     def is_read(self, read: Visibility) -> bool:
         """Whether clients can read the document if its collection has this visibility."""
         return self.visibility == read and not self.has_former_key
+
+
+def batches_of(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    """Split entries into lists of at most `size` entries."""
+    iterator = iter(entries)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def live_function(target: Target, stack: RegionalStack, function: str) -> LiveFunction:

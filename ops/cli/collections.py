@@ -11,8 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import click
 
@@ -20,6 +19,7 @@ from ops.cli.collection_stores import (
     Declared,
     StoredDocument,
     StoredItem,
+    batches_of,
     copy_documents,
     declared_collections,
     delete_documents,
@@ -61,8 +61,6 @@ PUBLISH_SECONDS = 30.0
 
 MAX_ROUNDS = 5
 """The maximum number of times that a command starts again because something new was written meanwhile."""
-
-Entry = TypeVar("Entry")
 
 yes_option = click.option("--yes", is_flag=True, help="Carry it out. Without this option nothing is changed.")
 
@@ -275,7 +273,7 @@ def _delete_items(target: Target, stacks: Sequence[RegionalStack], name: str, co
     for _ in range(MAX_ROUNDS):
         found = 0
         for stack in stacks:
-            for items in _batches(stored_items(target, stack, name), BATCH):
+            for items in batches_of(stored_items(target, stack, name), BATCH):
                 _apply_deletes(target, stacks, [_delete_of(item) for item in items], collection)
                 found += len(items)
                 deleted.update(item.document_key(collection.read) for item in items)
@@ -328,7 +326,7 @@ def _wait_until_applied(target: Target, stack: RegionalStack, changes: list[Chan
     waiting = {change.key: change.version for change in changes}
     deadline = time.monotonic() + APPLY_SECONDS
     while True:
-        for keys in _batches(list(waiting), MAX_KEYS):
+        for keys in batches_of(list(waiting), MAX_KEYS):
             for record in read_records(client, target.outputs["items_table"], keys, "pk, version", consistent=True):
                 key = record["pk"]["S"]
                 if (version_of(record) or "") >= waiting[key]:
@@ -358,7 +356,7 @@ def _remove_documents(target: Target, stack: RegionalStack, name: str, left_to_p
                 progress_at = time.monotonic()
                 progress.update(len(documents) - len(left))
             documents = left
-        for keys in _batches(sorted(documents), BATCH):
+        for keys in batches_of(sorted(documents), BATCH):
             # `publish` may be late. Then it may write a document once more and remove it right afterwards, because it
             # handles an item's changes in order, and the delete is the last one.
             delete_documents(target, stack, keys)
@@ -468,10 +466,3 @@ def _say_what_remains(target: Target, stacks: Iterable[RegionalStack], *, move: 
 
 def _names(stacks: Iterable[RegionalStack]) -> str:
     return " and ".join(stack.region for stack in stacks)
-
-
-def _batches(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
-    """Split entries into lists of at most `size` entries."""
-    iterator = iter(entries)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.cli.doctor_checks import EXPRESSION, Account, all_checks
 from ops.cli.planned_sources import evaluate, variable_files_option
-from ops.cli.probes import Clients, require_credentials, run_probes, show
+from ops.cli.probes import Clients, require_credentials, run_probes, show, timeout_option
 from ops.console import CommandError
 
 SECONDS = 10.0
@@ -27,14 +27,7 @@ WRONG_CLOCK = ("RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"
 
 @click.command()
 @variable_files_option
-@click.option(
-    "--timeout",
-    "seconds",
-    type=click.FloatRange(0.5, 60),
-    default=SECONDS,
-    show_default=True,
-    help="Wait for each answer for this many seconds at most.",
-)
+@timeout_option(SECONDS)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.pass_context
 def doctor(context: click.Context, files: tuple[Path, ...], seconds: float, as_json: bool) -> None:
@@ -63,7 +56,7 @@ def find_account(clients: Clients, region: str) -> Account:
     :raises CommandError: if AWS doesn't accept the credentials, or the clock of this machine is wrong
     """
     partition = _partition(region)
-    home = HOMES.get(partition, region)
+    home = HOMES[partition]
     try:
         before = time.time()
         answer = clients("sts", home).get_caller_identity()
@@ -84,5 +77,5 @@ def find_account(clients: Clients, region: str) -> Account:
 
 def _partition(region: str) -> str:
     """Return the partition of a Region. A Region that botocore doesn't know is one of AWS's standard partition."""
-    known = boto3.session.Session()
-    return next((name for name in HOMES if region in known.get_available_regions("sts", partition_name=name)), "aws")
+    session = boto3.session.Session()
+    return next((name for name in HOMES if region in session.get_available_regions("sts", partition_name=name)), "aws")

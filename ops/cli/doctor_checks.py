@@ -175,8 +175,8 @@ def _regional_checks(settings: Settings, account: Account, clients: Clients, rol
     if key := (settings["kms_keys"] or {}).get(role):
         kms = clients("kms", region)
         checks["KMS key"] = lambda: check_key(kms, key)
-    if given := [bucket for bucket in _given_buckets(settings, role) if bucket]:
-        checks["buckets of yours"] = lambda: check_given_buckets(s3, given)
+    if existing_buckets := [bucket for bucket in _given_buckets(settings, role) if bucket]:
+        checks["buckets of yours"] = lambda: check_given_buckets(s3, existing_buckets)
     checks |= _alarm_checks(settings, account, clients, role, region) if settings["alarms"] else {}
     network = (settings["network"] or {}).get(role)
     if network:

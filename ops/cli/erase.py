@@ -10,9 +10,8 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import click
@@ -23,13 +22,14 @@ from ops.cli.erase_log import LOG_PREFIXES, UserInLog, delete_versions, document
 from ops.cli.private_stores import count_messages, feed
 from ops.cli.status_probes import METRIC_MINUTES, Metric, newest_values
 from ops.cli.target import Chosen, RegionalStack, Target, table
+from ops.cli.users import Pool
 from ops.console import CommandError
 from ops.jobs import (
-    JOBS,
     LEASE_SECONDS,
     Job,
     JobOptions,
     job_options,
+    job_states,
     open_job,
     plain_errors,
     state_key,
@@ -86,10 +86,9 @@ def begin(chosen: Chosen, owner: str, options: JobOptions) -> None:
             _print_counts(options, "erase begin", {"users": len(users), **counts})
             return
         with open_job(target, "erase begin", arguments, options) as job:
-            cognito = target.client("cognito-idp", target.region)
+            pool = Pool(target)
             for name in users:
-                cognito.admin_disable_user(UserPoolId=target.outputs["user_pool_id"], Username=name)
-                cognito.admin_user_global_sign_out(UserPoolId=target.outputs["user_pool_id"], Username=name)
+                pool.shut_out(name)
             if job.position is None:  # a run that goes on has counted them
                 job.advance("users", users_disabled=len(users))
             delete_items(target, owner, job.wait, lambda count: job.advance("items", items_deleted=count), job.renew)
@@ -221,24 +220,6 @@ def _check_alone(target: Target, job: Job) -> None:
                 f"{state['operator']} erases another user since {state['run_at']}. Wait until that has ended. If that "
                 f"process is dead, its lock lapses {LEASE_SECONDS:.0f} s after its last step."
             )
-
-
-def job_states(target: Target, command: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the keys and the states of all jobs of a command, with their `age` in seconds."""
-    s3, bucket = target.client("s3"), target.regional(replica=False).log_bucket
-    prefix = f"{JOBS}{command.replace(' ', '-')}-"
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for entry in page.get("Contents", []):
-            try:
-                response = s3.get_object(Bucket=bucket, Key=entry["Key"])
-            except ClientError as error:
-                if error.response["Error"]["Code"] == "NoSuchKey":
-                    continue
-                raise
-            date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
-            now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-            age = (now - response["LastModified"]).total_seconds()
-            yield entry["Key"], {**json.loads(response["Body"].read()), "age": age}
 
 
 def _check_notifications(target: Target) -> None:

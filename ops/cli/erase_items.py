@@ -6,11 +6,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from ops.cli.collection_stores import batches_of
 from ops.cli.erase_text import PSEUDONYM
 from ops.cli.publishing import Image, read_images
 from ops.cli.quarantine import put_lines
@@ -124,7 +124,7 @@ def delete_items(target: Target, user: str, wait: Wait, note: Callable[[int], No
         for stack in target.regions():
             rows = user_rows(target, stack, user, tick)
             living = (row for row in rows if row.is_owned and not row.is_deleted)
-            while batch := list(islice(living, BATCH)):
+            for batch in batches_of(living, BATCH):
                 _apply_deletes(target, user, batch, wait)
                 new = {row.key for row in batch} - deleted
                 deleted |= new

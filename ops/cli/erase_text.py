@@ -60,7 +60,7 @@ def redact_lines(content: bytes, user: str) -> Redacted:
     text = _decompress(content) if packed else content
     if user.encode() not in text:
         return Redacted(content, 0, 0, Counter())
-    kept: list[bytes] = []
+    redacted_lines: list[bytes] = []
     removed = renamed = 0
     named: Counter[str] = Counter()
     for line in io.BytesIO(text):
@@ -68,8 +68,8 @@ def redact_lines(content: bytes, user: str) -> Redacted:
         removed += redacted is None
         if redacted is not None:
             renamed += redacted != line
-            kept.append(redacted)
-    body = b"".join(kept)
+            redacted_lines.append(redacted)
+    body = b"".join(redacted_lines)
     if body and packed:
         body = gzip.compress(body, mtime=0)
     return Redacted(body or None, removed, renamed, named)

@@ -141,11 +141,11 @@ def _invalidate(clients: Clients, edge_id: str, paths: list[str], job: Job) -> l
     }
     cloudfront = clients("cloudfront", EDGE_REGION)
     try:
-        made = cloudfront.create_invalidation(DistributionId=edge_id, InvalidationBatch=batch)["Invalidation"]
+        response = cloudfront.create_invalidation(DistributionId=edge_id, InvalidationBatch=batch)
     except (ClientError, BotoCoreError) as error:
         return [f"The edge isn't invalidated ({_reason(error)})."]
     job.advance(None, invalidated_paths=len(paths))
-    job.say(f"CloudFront carries out the invalidation {made['Id']}.")
+    job.say(f"CloudFront carries out the invalidation {response['Invalidation']['Id']}.")
     return []
 
 

@@ -14,6 +14,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, cast
 
@@ -350,6 +351,4 @@ def properties_of(schema: Any) -> Mapping[str, Any]:
 
 def schema_json(text: bytes) -> Any:
     """Parse the object with the collections' JSON Schemas."""
-    from decimal import Decimal
-
     return json.loads(text, parse_float=Decimal)

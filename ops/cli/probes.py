@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import boto3
 import click
@@ -26,6 +26,8 @@ State = Literal["ok", "wrong", "unknown"]
 
 ACCESS_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403")
 """The codes with which AWS services say that the caller has no permission."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Finding(NamedTuple):
@@ -87,6 +89,21 @@ class Clients:
             make: Any = boto3.client
             self._clients[service, region] = make(service, region_name=region, config=self._config)
         return self._clients[service, region]
+
+
+def timeout_option(default: float) -> Callable[[_Command], _Command]:
+    """Return the option with the time limit of each probe, which a command gets as the argument `seconds`.
+
+    :param default: the time limit in seconds if the command line has none
+    """
+    return click.option(
+        "--timeout",
+        "seconds",
+        type=click.FloatRange(0.5, 60),
+        default=default,
+        show_default=True,
+        help="Wait for each answer for this many seconds at most.",
+    )
 
 
 def require_credentials() -> None:

@@ -137,8 +137,8 @@ def _rebuild_store(
         queues = {stack: store_queue(target, stack, store) for stack in regions(chosen, region)}
         for queue in queues.values():
             if collection not in (None, *queue.collections):
-                held = ", ".join(sorted(queue.collections))
-                raise CommandError(f"The {store} doesn't hold {collection}. It holds: {held}.")
+                names = ", ".join(sorted(queue.collections))
+                raise CommandError(f"The {store} doesn't hold {collection}. It holds: {names}.")
         parts = [
             Part(stack, dict.fromkeys(queue.collections if collection is None else [collection]))
             for stack, queue in queues.items()
@@ -147,19 +147,21 @@ def _rebuild_store(
     if not options.yes:
         _dry_run(target, command, arguments, parts, options)
         return
-    rooms: dict[str, QueueRoom] = {}
     with open_job(target, command, arguments, options) as job:
+        rooms = {stack: _room(target, stack, queue.url, in_flight) for stack, queue in queues.items()}
+        senders = {
+            stack: SqsKeyQueue(BotoClient("sqs", region=stack.region), queue.url, store)
+            for stack, queue in queues.items()
+        }
         for part, page in _pages(target, job, parts):
-            queue, name = queues[part.stack], part.stack.region
-            room = rooms.setdefault(name, _room(target, part.stack, queue.url, in_flight))
-            sqs = SqsKeyQueue(BotoClient("sqs", region=name), queue.url, store)
+            room, sender = rooms[part.stack], senders[part.stack]
             for start in range(0, len(page.keys), CALL_KEYS):
                 keys = page.keys[start : start + CALL_KEYS]
                 job.pace(len(keys))
                 room.wait_for(job)
-                sqs.send(keys)
+                sender.send(keys)
                 room.note_sent(-(-len(keys) // MAX_KEYS))
-            job.advance([name, page.last], items=len(page.keys))
+            job.advance([part.stack.region, page.last], items=len(page.keys))
 
 
 def _room(target: Target, stack: RegionalStack, url: str, in_flight: int) -> QueueRoom:

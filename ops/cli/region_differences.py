@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from ops.cli.collection_stores import stored_documents
+from ops.cli.collection_stores import batches_of, stored_documents
 from ops.cli.publishing import Image, read_images
 from ops.cli.target import RegionalStack, Target
 from readplane.model.collection import VISIBILITIES
@@ -123,9 +123,9 @@ class Comparer:
 
     def _result(self, items: list[str], documents: Iterable[str]) -> Comparison:
         different = [*self._confirmed(items, self._item_differences)]
-        for batch in _batches(documents, 1000):
+        for batch in batches_of(documents, 1000):
             self._documents |= set(batch)
-            different += self._confirmed(list(batch), self._document_differences)
+            different += self._confirmed(batch, self._document_differences)
         return Comparison(len(self._items), len(self._documents), len(self._young), sorted(different))
 
     def _confirmed(self, keys: list[str], compare: Callable[[list[str]], list[Difference]]) -> list[Difference]:
@@ -143,8 +143,8 @@ class Comparer:
 
     def _item_differences(self, keys: list[str]) -> list[Difference]:
         different = []
-        for batch in _batches(keys, 1000):
-            images = [read_images(self._target, stack, list(batch)) for stack in self._stacks]
+        for batch in batches_of(keys, 1000):
+            images = [read_images(self._target, stack, batch) for stack in self._stacks]
             for key in batch:
                 pair = [_without_replication(rows.get(key)) for rows in images]
                 if pair[0] == pair[1] or all(_is_expired(row, self._now()) for row in pair):
@@ -212,12 +212,6 @@ def _documents_of(keys: Iterable[str]) -> Iterator[str]:
 def _listing_order(key: str) -> tuple[int, str]:
     """Return the position of a key in a listing of `stored_documents`, which lists one visibility after another."""
     return [*VISIBILITIES].index(key.split("/", maxsplit=1)[0]), key  # type: ignore[arg-type]
-
-
-def _batches(values: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    iterator = iter(values)
-    while batch := tuple(itertools.islice(iterator, size)):
-        yield batch
 
 
 def _without_replication(row: Image | None) -> Image | None:

@@ -153,9 +153,9 @@ def _check_collections(target: Target, stack: RegionalStack, names: Sequence[str
     """
     if not names:
         return
-    known = live_function(target, stack, "apply").settings["collections"]
-    if unknown := sorted({*names} - {*known}):
-        raise CommandError(f"Not declared: {', '.join(unknown)}. Declared are: {', '.join(sorted(known))}.")
+    declared = live_function(target, stack, "apply").settings["collections"]
+    if unknown := sorted({*names} - {*declared}):
+        raise CommandError(f"Not declared: {', '.join(unknown)}. Declared are: {', '.join(sorted(declared))}.")
 
 
 def _show(target: Target, plan: Plan, *, as_json: bool) -> None:

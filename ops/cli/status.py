@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ops.cli.private_stores import region_option, regions
-from ops.cli.probes import Clients, collapse, require_credentials, run_probes, show
+from ops.cli.probes import Clients, collapse, require_credentials, run_probes, show, timeout_option
 from ops.cli.status_probes import edge_probes, regional_probes, resources_of
 from ops.cli.target import Chosen
 
@@ -15,14 +15,7 @@ SECONDS = 3.0
 
 @click.command()
 @region_option
-@click.option(
-    "--timeout",
-    "seconds",
-    type=click.FloatRange(0.5, 60),
-    default=SECONDS,
-    show_default=True,
-    help="Wait for each answer for this many seconds at most.",
-)
+@timeout_option(SECONDS)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.pass_context
 def status(context: click.Context, region: str | None, seconds: float, as_json: bool) -> None:

@@ -6,15 +6,14 @@ difference counts only if it is still there and the item has the same version as
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from ops.cli.collection_stores import Declared, live_function, stored_documents
+from ops.cli.collection_stores import Declared, batches_of, live_function, stored_documents
 from ops.cli.private_stores import KINDS, feed
 from ops.cli.publishing import Image, read_images
 from ops.cli.region_differences import item_pages
@@ -142,7 +141,7 @@ class Verifier:
         seen: set[str] = set()
         for number, rows in enumerate(item_pages(self._target, self._stack, sample, self._collection)):
             # A sample reads its segments at random and each once, so no item comes twice.
-            for batch in _batches(rows.items(), BATCH):
+            for batch in batches_of(rows.items(), BATCH):
                 images = dict(batch)
                 self._items += len(images)
                 yield from self._suspect_documents(images)
@@ -155,7 +154,7 @@ class Verifier:
 
     def _compare_listing(self) -> Iterator[_Suspect]:
         """Yield the documents of which the items table has no row."""
-        for batch in _batches(stored_documents(self._target, self._stack, self._collection), BATCH):
+        for batch in batches_of(stored_documents(self._target, self._stack, self._collection), BATCH):
             keys = {}
             for document in batch:
                 declared = self._declared.get(document.collection)
@@ -269,8 +268,8 @@ class Verifier:
         self._sleep(self._confirm_seconds)
         again: set[tuple[Store, str, str, str]] = set()
         counts = self._documents, self._malformed
-        for batch in _batches((entry.key for entry in suspects if entry.store == "documents"), BATCH):
-            images = read_images(self._target, self._stack, list(batch))
+        for batch in batches_of((entry.key for entry in suspects if entry.store == "documents"), BATCH):
+            images = read_images(self._target, self._stack, batch)
             found = self._suspect_documents({key: images.get(key) for key in batch})
             again |= {(entry.store, entry.kind, entry.key, entry.version) for entry in found}
         self._documents, self._malformed = counts
@@ -318,9 +317,3 @@ def _names(key: str) -> tuple[str | None, str]:
     """Return the owner and the item id in a document's key."""
     visibility, _, _, *rest = key.split("/")
     return (rest[0], rest[1]) if visibility == "owner" and len(rest) == 2 else (None, rest[-1])
-
-
-def _batches(entries: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
-    iterator = iter(entries)
-    while batch := tuple(itertools.islice(iterator, size)):
-        yield batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 
-from .paths import DECADES, PATHS, STEPS, BreakEven, break_evens
+from .paths import DECADES, PATHS, READ_COUNTS, BreakEven, break_evens
 from .prices import PriceList
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 600, 70, 210, 64, 56
@@ -64,10 +64,9 @@ def chart(prices: PriceList, *, free_tier: bool = False) -> str:
     )
     ends = []
     for path, colour, dash in zip(PATHS, COLOURS, DASHES, strict=True):
-        counts = [10 ** (step / STEPS) for step in range(DECADES * STEPS + 1)]
-        points = [(reads, path.cost(reads, prices, free_tier=free_tier)) for reads in counts]
-        shown = [(reads, usd) for reads, usd in points if 10.0**LOWEST <= usd <= 10.0**HIGHEST]
-        line = " ".join(f"{_x(reads):.1f},{_y(usd):.1f}" for reads, usd in shown)
+        points = [(reads, path.cost(reads, prices, free_tier=free_tier)) for reads in READ_COUNTS]
+        visible_points = [(reads, usd) for reads, usd in points if 10.0**LOWEST <= usd <= 10.0**HIGHEST]
+        line = " ".join(f"{_x(reads):.1f},{_y(usd):.1f}" for reads, usd in visible_points)
         style = f' stroke-dasharray="{dash}"' if dash else ""
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"{style}/>')
         ends.append((_y(min(points[-1][1], 10.0**HIGHEST)), points[-1][1], path.name, colour))
@@ -75,15 +74,15 @@ def chart(prices: PriceList, *, free_tier: bool = False) -> str:
     for place, (_, usd, name, colour) in zip(_spread([end[0] for end in ends], 17), ends, strict=True):
         label = html.escape(f"{name}, {usd:,.0f} $")
         parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{place + 4:.1f}" fill="{colour}">{label}</text>')
-    costs = {path.name: path for path in PATHS}
+    paths = {path.name: path for path in PATHS}
     for point in break_evens(prices, free_tier=free_tier):
-        usd = costs[point.cheaper].cost(point.reads, prices, free_tier=free_tier)
+        usd = paths[point.cheaper].cost(point.reads, prices, free_tier=free_tier)
         if usd >= 10.0**LOWEST:
             parts.append(f'<circle cx="{_x(point.reads):.1f}" cy="{_y(usd):.1f}" r="4" fill="white" stroke="#222"/>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def rounded(reads: float) -> str:
+def reads_text(reads: float) -> str:
     """Return a number of reads with three digits, such as `24.5 million`."""
     digits = round(reads, 2 - math.floor(math.log10(reads)))
     for size, word in ((1e9, " billion"), (1e6, " million")):
@@ -94,4 +93,4 @@ def rounded(reads: float) -> str:
 
 def sentence(point: BreakEven) -> str:
     """Return a break-even point as text."""
-    return f"From {rounded(point.reads)} reads a month, {point.cheaper} costs less than {point.dearer}."
+    return f"From {reads_text(point.reads)} reads a month, {point.cheaper} costs less than {point.dearer}."

@@ -49,6 +49,12 @@ HEALTH_CHECKERS = 15
 """About so many checkers of Route 53 call an endpoint, and none waits for another.
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html"""
 
+QUEUE_REQUESTS = SQS_POLLERS * SECONDS / 20
+"""The requests of a month with which Lambda asks an empty queue for messages."""
+
+SERVERLESS_GB = 0.1
+"""The least data that AWS bills for a serverless cache of Valkey, in GB."""
+
 Quantities = Iterator[tuple[str, float]]
 """Names of prices, and how much of them a month needs."""
 
@@ -149,7 +155,7 @@ def _function(values: Mapping[str, Any], _regions: int) -> Quantities:
 def _mapping(values: Mapping[str, Any], _regions: int) -> Quantities:
     """Count the requests to an empty queue. Lambda reads streams for nothing, and only a queue has `scaling_config`."""
     if values.get("scaling_config"):
-        yield "sqs_request", SQS_POLLERS * SECONDS / 20
+        yield "sqs_request", QUEUE_REQUESTS
 
 
 def _schedule(values: Mapping[str, Any], regions: int) -> Quantities:
@@ -251,8 +257,8 @@ def _proxy_endpoint(values: Mapping[str, Any], _regions: int) -> Quantities:
 
 
 def _serverless_cache(_values: Mapping[str, Any], _regions: int) -> Quantities:
-    """Count the least data that AWS bills for a serverless cache of Valkey, 100 MB."""
-    yield "elasticache_serverless_gb_hour", 0.1 * HOURS
+    """Count the least data that AWS bills."""
+    yield "elasticache_serverless_gb_hour", SERVERLESS_GB * HOURS
 
 
 def _cache_nodes(values: Mapping[str, Any], _regions: int) -> Quantities:

@@ -7,10 +7,20 @@ from typing import Any, NamedTuple
 
 from ops.console import CommandError
 
-from .idle import Usage, planned_resources
+from .idle import SERVERLESS_GB, Usage, planned_resources
 from .prices import HOURS, PriceList
 from .profile import Profile
-from .traffic import FIRST_TRACES, KB, MILLION, TRACED, edge_requests, private_requests, requests, stored_items
+from .traffic import (
+    FIRST_TRACES,
+    KB,
+    MILLION,
+    TRACED,
+    edge_requests,
+    private_requests,
+    requests,
+    stored_items,
+    sum_amounts,
+)
 
 READ, WRITE, OTHER = "reads", "writes", "other"
 """The kinds of rows of an estimate."""
@@ -21,9 +31,6 @@ METRICS_OF_CHANGES = 5
 
 METRICS_OF_FEED = 4
 """The custom metrics that `feed` sends with each batch, about all private stores of a Region together."""
-
-SERVERLESS_GB = 0.1
-"""The least data that AWS bills for a serverless cache, in GB. The idle stack has it."""
 
 SERVICES: Mapping[str, str] = {
     "api_": "API Gateway",
@@ -223,15 +230,16 @@ class Estimate(NamedTuple):
         """Dollars by the services of AWS, the most expensive first."""
         sums: dict[str, float] = {}
         for price, usd in self.prices.items():
-            sums[service(price)] = sums.get(service(price), 0.0) + usd
+            name = service(price)
+            sums[name] = sums.get(name, 0.0) + usd
         return dict(sorted(sums.items(), key=lambda entry: (-entry[1], entry[0])))
 
     def per_million(self, kind: str) -> float:
         """Return what a million reads or writes cost in dollars, as the profile mixes them."""
-        chosen = [row for row in self.rows if row.kind == kind]
-        usd = sum(row.usd for row in chosen)
+        kind_rows = [row for row in self.rows if row.kind == kind]
+        usd = sum(row.usd for row in kind_rows)
         # A change has several rows, for each Region and store. Its first row counts it.
-        count = sum(row.times for row in chosen if kind == READ or row.title in CLIENTS_AND_BACK_OFFICES)
+        count = sum(row.times for row in kind_rows if kind == READ or row.title in CLIENTS_AND_BACK_OFFICES)
         return usd / count * MILLION if count else 0.0
 
 
@@ -250,13 +258,13 @@ def estimate(
     :param free_tier: leave out the units that are free in each month
     :raises CommandError: if a price is missing
     """
-    idle_amounts = _add(usage.quantities for usage in idle.values())
-    counted = [
+    idle_amounts = sum_amounts(*(usage.quantities for usage in idle.values()))
+    all_rows = [
         Row(OTHER, "the idle stack", float(bool(idle_amounts)), idle_amounts),
         *_rows(profile, features, idle_amounts),
     ]
-    rows = [row for row in counted if row.times]
-    amounts = _add({name: units * row.times for name, units in row.each.items()} for row in rows)
+    rows = [row for row in all_rows if row.times]
+    amounts = sum_amounts(*({name: units * row.times for name, units in row.each.items()} for row in rows))
     costs = prices.monthly(amounts, free_tier=free_tier)
     # Every unit of a price costs the same in each row: the mean over the tiers and the free units of the month.
     means = {name: costs[name] / units if units else 0.0 for name, units in amounts.items()}
@@ -267,14 +275,6 @@ def estimate(
         for row in rows
     )
     return Estimate(costs, amounts, paths, sum(prices.monthly(idle_amounts, free_tier=free_tier).values()))
-
-
-def _add(parts: Iterator[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for part in parts:
-        for name, units in part.items():
-            total[name] = total.get(name, 0.0) + units
-    return total
 
 
 def _rows(profile: Profile, features: Features, idle: Mapping[str, float]) -> Iterator[Row]:
@@ -326,8 +326,8 @@ def _billed(each: Mapping[str, float], features: Features) -> dict[str, float]:
     if features.edge and "api_request" in each:
         # The API sends to CloudFront for nothing.
         result |= {"cloudfront_request": 1.0, "cloudfront_gb": result.pop("transfer_out_gb")}
-    judged = features.firewall * ("cloudfront_request" in result) + features.lock * ("api_request" in result)
-    return result | ({"waf_request": float(judged)} if judged else {})
+    acl_requests = features.firewall * ("cloudfront_request" in result) + features.lock * ("api_request" in result)
+    return result | ({"waf_request": float(acl_requests)} if acl_requests else {})
 
 
 def _stored(profile: Profile, features: Features) -> dict[str, float]:

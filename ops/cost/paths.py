@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
+from .idle import SERVERLESS_GB
 from .prices import HOURS, PriceList
 from .traffic import FIRST_TRACES, MILLION, TRACED, Sizes, edge_requests, private_requests, requests
 
@@ -18,6 +19,9 @@ DECADES = 10
 
 STEPS = 20
 """The points of a line of the chart in each decade."""
+
+READ_COUNTS = tuple(10 ** (step / STEPS) for step in range(DECADES * STEPS + 1))
+"""The numbers of reads at the points of a line."""
 
 
 class Path(NamedTuple):
@@ -42,8 +46,8 @@ class Path(NamedTuple):
 
 
 def _paths() -> tuple[Path, ...]:
-    one = Sizes(list_items=1)
-    at_edge, here, private = edge_requests(one), requests(one), private_requests(one)
+    sizes = Sizes(list_items=1)
+    at_edge, here, private = edge_requests(sizes), requests(sizes), private_requests(sizes)
     return (
         Path("edge hit", {}, at_edge["public documents from the edge's cache"]),
         Path("S3 directly", {}, private["reads straight from S3"]),
@@ -51,7 +55,7 @@ def _paths() -> tuple[Path, ...]:
         Path("API and S3 document", {}, here["reads of a document"]),
         Path(
             "Lambda and Valkey",
-            {"elasticache_serverless_gb_hour": 0.1 * HOURS},
+            {"elasticache_serverless_gb_hour": SERVERLESS_GB * HOURS},
             private["reads of an item from the item cache"],
         ),
         Path("Lambda and DynamoDB", {}, here["reads of an item"]),
@@ -76,18 +80,19 @@ class BreakEven(NamedTuple):
 
 def break_evens(prices: PriceList, *, free_tier: bool = False) -> Iterator[BreakEven]:
     """Yield every point in the range of the chart at which two paths cost the same."""
-    counts = [10 ** (step / STEPS) for step in range(DECADES * STEPS + 1)]
-    costs = {path.name: [path.cost(reads, prices, free_tier=free_tier) for reads in counts] for path in PATHS}
+    costs = {path.name: [path.cost(reads, prices, free_tier=free_tier) for reads in READ_COUNTS] for path in PATHS}
     for first, second in combinations(PATHS, 2):
 
         def gap(reads: float, first: Path = first, second: Path = second) -> float:
             return first.cost(reads, prices, free_tier=free_tier) - second.cost(reads, prices, free_tier=free_tier)
 
-        gaps = [one - other for one, other in zip(costs[first.name], costs[second.name], strict=True)]
+        gaps = [
+            first_usd - second_usd for first_usd, second_usd in zip(costs[first.name], costs[second.name], strict=True)
+        ]
         for step, (before, after) in enumerate(pairwise(gaps)):
             if before * after < 0:
                 cheaper, dearer = (first, second) if before > 0 else (second, first)
-                yield BreakEven(_root(gap, counts[step], counts[step + 1]), cheaper.name, dearer.name)
+                yield BreakEven(_root(gap, READ_COUNTS[step], READ_COUNTS[step + 1]), cheaper.name, dearer.name)
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:

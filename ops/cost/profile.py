@@ -98,11 +98,11 @@ def profile_of(values: Any) -> Profile:
     _refuse_unknown("section", values, FIELDS)
     numbers: dict[str, dict[str, Any]] = {}
     for section, defaults in FIELDS.items():
-        given = values.get(section, {})
-        if not isinstance(given, dict):
+        entries = values.get(section, {})
+        if not isinstance(entries, dict):
             raise CommandError(f"{section} must be a section with names and numbers.")
-        _refuse_unknown(f"name in [{section}]", given, defaults)
-        numbers[section] = dict(defaults) | {name: _number(f"{section}.{name}", given[name]) for name in given}
+        _refuse_unknown(f"name in [{section}]", entries, defaults)
+        numbers[section] = dict(defaults) | {name: _number(f"{section}.{name}", entries[name]) for name in entries}
     items, stack = numbers["items"], numbers["stack"]
     if not 0 < items["kb"] <= ITEM_KB:
         raise CommandError(f"items.kb must be above 0 and at most {ITEM_KB:g}, which is DynamoDB's limit.")
@@ -123,10 +123,10 @@ def profile_of(values: Any) -> Profile:
     )
 
 
-def _refuse_unknown(what: str, names: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
+def _refuse_unknown(kind: str, names: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
     unknown = sorted(names.keys() - allowed.keys())
     if unknown:
-        raise CommandError(f"Unknown {what}: {', '.join(unknown)}. There are: {', '.join(allowed)}.")
+        raise CommandError(f"Unknown {kind}: {', '.join(unknown)}. There are: {', '.join(allowed)}.")
 
 
 def _number(name: str, value: Any) -> float:

@@ -10,7 +10,7 @@ from .idle import BY_USE, FREE, Usage
 from .model import OTHER, READ, WRITE, Estimate
 from .paths import BreakEven
 from .prices import PriceList
-from .tables import counted, dollars
+from .tables import count_text, dollars
 from .toggles import ToggleCost, toggle_costs
 
 WIDTH = 60
@@ -100,7 +100,7 @@ def _month(estimate: Estimate) -> Iterator[str]:
     yield from ("", _cells("what it is for", "count", "$ a month", "$ a million"))
     for row in estimate.rows:
         million = f"{row.per_million:.2f}" if row.kind != OTHER and row.usd else ""
-        yield _cells(row.title, counted(row.times), f"{row.usd:,.2f}", million)
+        yield _cells(row.title, count_text(row.times), f"{row.usd:,.2f}", million)
     for kind in (READ, WRITE):
         if estimate.per_million(kind):
             yield _cells(f"a million {kind}, as the profile mixes them", "", "", f"{estimate.per_million(kind):.2f}")

@@ -24,14 +24,16 @@ from .idle import Usage, usage_of
 SOURCE = ROOT / "terraform"
 FILE = Path(__file__).with_name("stacks.json")
 
-EXAMPLE_STACK = "`prod.tfvars` with a source"
+PROD_STACK = "`prod.tfvars`"
+
+EXAMPLE_STACK = f"{PROD_STACK} with a source"
 """The title of the stack of the worked example in docs/costs.md."""
 
 STACKS: Mapping[str, Sequence[str]] = {
     "`dev.tfvars`": ("environments/dev.tfvars",),
-    "`prod.tfvars`": ("environments/prod.tfvars",),
+    PROD_STACK: ("environments/prod.tfvars",),
     EXAMPLE_STACK: ("environments/prod.tfvars", "tests/cost/source.tfvars"),
-    "`prod.tfvars` with a serverless cache and a database": ("environments/prod.tfvars", "tests/cost/stores.tfvars"),
+    f"{PROD_STACK} with a serverless cache and a database": ("environments/prod.tfvars", "tests/cost/stores.tfvars"),
 }
 """The title of a stack -> its variable files in terraform/. Later files win."""
 

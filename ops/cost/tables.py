@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ops.console import ROOT, CommandError
 
-from .chart import chart, rounded
+from .chart import chart, reads_text
 from .idle import Usage, usage_of_source
 from .model import Estimate, Features, estimate
 from .paths import DECADES, PATHS, break_evens
@@ -141,7 +141,7 @@ def example_estimates(stack: Mapping[str, Usage]) -> tuple[Estimate, Estimate]:
     return listed, estimate(profile, features, stack, prices, free_tier=True)
 
 
-def counted(count: float) -> str:
+def count_text(count: float) -> str:
     """Return how many there are, such as `20 million`; the number itself below 100,000."""
     return f"{count / MILLION:,.6g} million" if count >= 100_000 else f"{count:,.6g}"
 
@@ -150,7 +150,7 @@ def example_table(stack: Mapping[str, Usage]) -> str:
     """Return the worked example."""
     listed, free = example_estimates(stack)
     lines = [
-        [row.title if row.times == 1 else f"{counted(row.times)} {row.title}", dollars(row.usd), dollars(less.usd)]
+        [row.title if row.times == 1 else f"{count_text(row.times)} {row.title}", dollars(row.usd), dollars(less.usd)]
         for row, less in zip(listed.rows, free.rows, strict=True)
     ]
     return rows(
@@ -174,8 +174,8 @@ def toggle_table() -> str:
 
 def _code(setting: str) -> str:
     """Return a setting in which the part of Terraform is code."""
-    found = re.match(r"[a-z_.]+ = (\{.*\}|\S+)|[a-z_]+\.[a-z_.]+|change_stream|api_failover", setting)
-    return f"`{found[0]}`{setting[found.end() :]}" if found else setting
+    code = re.match(r"[a-z_.]+ = (\{.*\}|\S+)|[a-z_]+\.[a-z_.]+|change_stream|api_failover", setting)
+    return f"`{code[0]}`{setting[code.end() :]}" if code else setting
 
 
 def private_table() -> str:
@@ -200,7 +200,7 @@ def field_table() -> str:
         for name, plan in prices.flat_rates.items()
         if plan.covers(FIELD_READS, FIELD_READS * size)
     ]
-    chosen = [
+    document_paths = [
         path for path in PATHS if path.name in ("S3 directly", "edge hit", "API cache hit", "API and S3 document")
     ]
     return rows(
@@ -211,7 +211,7 @@ def field_table() -> str:
                 dollars(path.cost(FIELD_READS, prices)),
                 dollars(path.cost(FIELD_READS, prices, free_tier=True)),
             ]
-            for path in chosen
+            for path in document_paths
         ),
         *plans[:1],
     )
@@ -222,7 +222,7 @@ def path_table() -> str:
     prices = price_list()
     powers = range(5, DECADES + 1)
     return rows(
-        ["reads in a month", *(rounded(10.0**power) for power in powers)],
+        ["reads in a month", *(reads_text(10.0**power) for power in powers)],
         *([path.name, *(dollars(path.cost(10.0**power, prices)) for power in powers)] for path in PATHS),
     )
 
@@ -231,7 +231,7 @@ def break_even_table() -> str:
     """Return from how many reads a path costs less than another that is cheaper before."""
     return rows(
         ["costs less", "than", "from so many reads a month"],
-        *([point.cheaper, point.dearer, rounded(point.reads)] for point in break_evens(price_list())),
+        *([point.cheaper, point.dearer, reads_text(point.reads)] for point in break_evens(price_list())),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from .idle import SQS_POLLERS, Usage, usage_of_failover, usage_of_source
+from .idle import QUEUE_REQUESTS, SECONDS, SERVERLESS_GB, Usage, usage_of_failover, usage_of_source
 from .prices import HOURS, PriceList
-from .stacks import EXAMPLE_STACK, read_stacks
+from .stacks import PROD_STACK, read_stacks
 
 
 class Toggle(NamedTuple):
@@ -26,7 +26,7 @@ class Toggle(NamedTuple):
 def toggles() -> list[Toggle]:
     """Return the variables that cost money while the stack is idle."""
     return [
-        Toggle("(always: queues)", ("aws_lambda_event_source_mapping",), _polling(1)),
+        Toggle("(always: queues)", ("aws_lambda_event_source_mapping",), QUEUE),
         Toggle('cache_size = "0.5"', ("aws_api_gateway_stage",), {"api_cache_0.5": HOURS}),
         Toggle("customer_managed_key = true", ("aws_kms_key",), {"kms_key": 1}),
         Toggle("alarms = true", ALARMS, _alarms()),
@@ -40,18 +40,18 @@ def toggles() -> list[Toggle]:
         Toggle(
             "cache = { serverless = {} }",
             ("aws_elasticache_serverless_cache",),
-            {"elasticache_serverless_gb_hour": 0.1 * HOURS, **_polling(1)},
+            {"elasticache_serverless_gb_hour": SERVERLESS_GB * HOURS, **QUEUE},
         ),
         Toggle(
             "cache = { nodes = {} }",
             ("aws_elasticache_replication_group",),
-            {"elasticache_cache.t4g.micro_hour": 2 * HOURS, **_polling(1)},
+            {"elasticache_cache.t4g.micro_hour": 2 * HOURS, **QUEUE},
         ),
         Toggle("cache = { dax = {} }", ("aws_dax_cluster",), {"dax.t3.small_hour": 3 * HOURS}),
         Toggle(
             "relational = { aurora = { min_acu = 0 } }",
             ("aws_rds_cluster",),
-            {"secret": 1, **_polling(1)},
+            {"secret": 1, **QUEUE},
         ),
         Toggle(
             "relational = { aurora = {} }: a writer and a reader, besides",
@@ -93,19 +93,16 @@ FREE_WHILE_IDLE = ("edge", "write_log", "identity_pool", "replica", "sign_in", "
 
 ALARMS = ("aws_cloudwatch_composite_alarm", "aws_cloudwatch_dashboard", "aws_cloudwatch_metric_alarm")
 
-SNAPSHOTS = 2 * 0.5 * HOURS * 3600
+SNAPSHOTS = 2 * 0.5 * SECONDS
 """GB-seconds of the snapshots of two functions with 512 MB."""
 
-
-def _polling(queues: int) -> dict[str, float]:
-    """Return the requests with which Lambda asks empty queues for messages."""
-    return {"sqs_request": queues * SQS_POLLERS * HOURS * 3600 / 20}
+QUEUE: Mapping[str, float] = {"sqs_request": QUEUE_REQUESTS}
+"""What an empty queue needs."""
 
 
 def _alarms() -> dict[str, float]:
     """Return what the alarms and dashboards of prod.tfvars need in one of its two Regions."""
-    stacks = read_stacks()
-    (prod,) = [stack for title, stack in stacks.items() if title == EXAMPLE_STACK.removesuffix(" with a source")]
+    prod = read_stacks()[PROD_STACK]
     return {price: amount / 2 for kind in ALARMS for price, amount in prod.get(kind, Usage(0, {})).quantities.items()}
 
 

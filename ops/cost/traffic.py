@@ -74,11 +74,12 @@ class Sizes(NamedTuple):
 _REQUEST = {"api_request": 1.0, "log_gb": ACCESS_LOG, "trace": TRACED}
 
 
-def _sum(*parts: Mapping[str, float]) -> dict[str, float]:
+def sum_amounts(*parts: Mapping[str, float]) -> dict[str, float]:
+    """Return the sums of amounts, by the names of their prices."""
     total: dict[str, float] = {}
     for part in parts:
         for name, amount in part.items():
-            total[name] = total.get(name, 0) + amount
+            total[name] = total.get(name, 0.0) + amount
     return total
 
 
@@ -109,9 +110,9 @@ def edge_requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
     hit = {"cloudfront_request": 1.0, "cloudfront_gb": (sizes.item_kb + HEADERS) * KB}
     return {
         "public documents from the edge's cache": hit,
-        "private documents from the edge's cache": _sum(hit, _CHECK),
+        "private documents from the edge's cache": sum_amounts(hit, _CHECK),
         # S3 sends to CloudFront for nothing. After S3, `edge_auth` runs for each response.
-        "public documents that the edge gets from S3": _sum(hit, _CHECK, {"s3_get": 1.0}),
+        "public documents that the edge gets from S3": sum_amounts(hit, _CHECK, {"s3_get": 1.0}),
     }
 
 
@@ -123,14 +124,14 @@ def requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
     page_kb = sizes.list_items * sizes.item_kb
     page_units = 0.5 * (math.ceil(page_kb / 4) + PARTITIONS - 1)
     return {
-        "reads from the stage cache": _sum(_REQUEST, sent),
-        "reads of a document": _sum(_REQUEST, sent, {"s3_get": 1.0}),
-        "reads of an item": _sum(_REQUEST, _run(0.020), sent, {"dynamodb_read": 0.5 * sizes.read_units}),
-        f"lists of {sizes.list_items:g} items": _sum(
+        "reads from the stage cache": sum_amounts(_REQUEST, sent),
+        "reads of a document": sum_amounts(_REQUEST, sent, {"s3_get": 1.0}),
+        "reads of an item": sum_amounts(_REQUEST, _run(0.020), sent, {"dynamodb_read": 0.5 * sizes.read_units}),
+        f"lists of {sizes.list_items:g} items": sum_amounts(
             _REQUEST, _run(0.060), {"dynamodb_read": page_units, "transfer_out_gb": (page_kb + 1) * KB}
         ),
-        "writes": _sum(_REQUEST, _run(0.050), stored, {"log_gb": EVENT_LOG, "transfer_out_gb": HEADERS * KB}),
-        "changes at a back office": _sum(stored, {"kinesis_put": float(math.ceil(sizes.item_kb / 25))}),
+        "writes": sum_amounts(_REQUEST, _run(0.050), stored, {"log_gb": EVENT_LOG, "transfer_out_gb": HEADERS * KB}),
+        "changes at a back office": sum_amounts(stored, {"kinesis_put": float(math.ceil(sizes.item_kb / 25))}),
         "changes, in a second Region": {
             "dynamodb_write": 2.0 * sizes.write_units,
             "s3_put": 1.0,
@@ -143,20 +144,22 @@ def requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
 def private_requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
     """Return what is counted with `cache`, `relational` or `identity_pool`, and the amounts of each."""
     # A key comes in a message of its own, which is sent, received and deleted. `feed` reads the item consistently.
-    fed = _sum(_run(0.020), {"sqs_request": 3.0, "dynamodb_read": float(sizes.read_units)})
+    fed = sum_amounts(_run(0.020), {"sqs_request": 3.0, "dynamodb_read": float(sizes.read_units)})
     page = {"transfer_out_gb": (sizes.list_items * sizes.item_kb + 1) * KB}
     return {
-        "reads of an item from the item cache": _sum(
+        "reads of an item from the item cache": sum_amounts(
             _REQUEST,
             _run(0.015),
             {"elasticache_ecpu": float(math.ceil(sizes.item_kb)), "transfer_out_gb": (sizes.item_kb + HEADERS) * KB},
         ),
-        f"lists of {sizes.list_items:g} items from the database": _sum(
+        f"lists of {sizes.list_items:g} items from the database": sum_amounts(
             _REQUEST, _run(0.030), page, {"aurora_acu_hour": LIST_ACU_SECONDS / 3600}
         ),
         "reads straight from S3": {"s3_get": 1.0, "transfer_out_gb": (sizes.item_kb + HEADERS) * KB},
-        "changes in the item cache": _sum(fed, {"elasticache_ecpu": float(math.ceil(sizes.item_kb))}),
-        "changes in the database": _sum(fed, {"aurora_io": CHANGE_IO, "aurora_acu_hour": CHANGE_ACU_SECONDS / 3600}),
+        "changes in the item cache": sum_amounts(fed, {"elasticache_ecpu": float(math.ceil(sizes.item_kb))}),
+        "changes in the database": sum_amounts(
+            fed, {"aurora_io": CHANGE_IO, "aurora_acu_hour": CHANGE_ACU_SECONDS / 3600}
+        ),
     }
 
 

@@ -191,8 +191,8 @@ PATHS = (*READ_PATHS, WRITE_PATH, SOURCE_PATH)
 def uses(path: Path, rate: float) -> list[Use]:
     """Return how much of each limit a path uses at so many requests a second, the fullest limit first."""
     by_name = limits().by_name
-    found = [Use(by_name[name], rate * per_request) for name, per_request in path.uses.items()]
-    return sorted(found, key=lambda use: -use.share)
+    path_uses = [Use(by_name[name], rate * per_request) for name, per_request in path.uses.items()]
+    return sorted(path_uses, key=lambda use: -use.share)
 
 
 def highest_rate(path: Path) -> float:

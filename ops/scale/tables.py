@@ -106,11 +106,11 @@ def _defaults() -> Iterator[Sequence[str]]:
 def _steps(paths: Sequence[Path], rates: Sequence[int]) -> Iterator[Sequence[str]]:
     for path in paths:
         for rate in rates:
-            found = to_raise(path, rate)
-            if found:
+            limits_to_raise = to_raise(path, rate)
+            if limits_to_raise:
                 first = uses(path, rate)[0]
                 binds = f"{first.limit.raises}, {_times(first.share)}" if first.share >= 1 else NOTHING
-                yield f"{rate:,}", path.title, binds, "; ".join(_raise(*entry) for entry in found)
+                yield f"{rate:,}", path.title, binds, "; ".join(_raise(*entry) for entry in limits_to_raise)
 
 
 def _times(share: float) -> str:

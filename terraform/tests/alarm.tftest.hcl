@@ -487,17 +487,17 @@ run "part_of_a_composite_alarm" {
   }
 
   variables {
+    parts_of_composite = ["part"]
     alarms = { part = {
-      name              = "part"
-      severity          = "page"
-      part_of_composite = true
-      description       = "This alarm is a part of the composite alarm."
-      effect            = "requests fail."
-      first             = "ops/readplane status"
-      metric            = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
-      periods           = { seconds = 60, evaluated = 1 }
-      threshold         = 0
-      missing_data      = "missing"
+      name         = "part"
+      severity     = "page"
+      description  = "This alarm is a part of the composite alarm."
+      effect       = "requests fail."
+      first        = "ops/readplane status"
+      metric       = { namespace = "Readplane", metric_name = "Staleness", dimensions = {}, statistic = "Sum" }
+      periods      = { seconds = 60, evaluated = 1 }
+      threshold    = 0
+      missing_data = "missing"
     } }
   }
 

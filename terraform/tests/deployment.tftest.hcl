@@ -63,8 +63,9 @@ run "deployments_of_two_functions" {
     name   = "shop"
     alias  = "released-2"
     canary = { percent = 20, minutes = 15 }
-    probed = true
     roles  = { path = "/platform/", permissions_boundary = "arn:aws:iam::111122223333:policy/boundary" }
+
+    client_alarms = ["api-errors", "api-slow", "writes-unconfirmed", "probe-failed"]
     functions = {
       read         = { name = "shop-read", arn = "arn:aws:lambda:eu-central-1:111122223333:function:shop-read" }
       apply-stream = { name = "shop-apply-stream", arn = "arn:aws:lambda:eu-central-1:111122223333:function:s" }
@@ -170,6 +171,8 @@ run "deployments_in_china" {
     name   = "shop"
     alias  = "released-1"
     canary = { percent = 10, minutes = 10 }
+
+    client_alarms = ["api-errors", "api-slow", "writes-unconfirmed"]
     functions = {
       read = { name = "shop-read", arn = "arn:aws-cn:lambda:cn-north-1:111122223333:function:shop-read" }
     }
@@ -233,6 +236,10 @@ run "stack_with_canary_in_two_regions" {
     }
 
     expected_functions = ["apply", "apply-stream", "poll", "publish", "read", "write"]
+    expected_alarms = [
+      "readplane-read-errors", "readplane-api-errors", "readplane-api-slow", "readplane-writes-unconfirmed",
+      "readplane-probe-failed",
+    ]
   }
 
   assert {
@@ -243,6 +250,13 @@ run "stack_with_canary_in_two_regions" {
   assert {
     condition     = keys(output.deployments["eu-west-1"].functions) == ["apply", "publish", "read", "write"]
     error_message = "So does the replica Region."
+  }
+
+  assert {
+    condition = alltrue([
+      for region in values(output.deployments) : region.functions["read"].alarms == var.expected_alarms
+    ])
+    error_message = "In each Region, the alarms on what clients see roll a deployment back."
   }
 
   assert {

@@ -1042,7 +1042,7 @@ run "a_probe_of_the_freshness_of_a_source" {
   }
 
   assert {
-    condition     = jsonencode(local.probed) == jsonencode(var.expected_requests)
+    condition     = jsonencode(local.probe_requests) == jsonencode(var.expected_requests)
     error_message = "A source has no freshness until its first poll, so 404 passes for it."
   }
 
@@ -1069,7 +1069,7 @@ run "a_probe_of_a_named_document_and_no_edge" {
   }
 
   assert {
-    condition     = jsonencode(local.probed) == jsonencode(var.expected_requests)
+    condition     = jsonencode(local.probe_requests) == jsonencode(var.expected_requests)
     error_message = "A document that the settings name always exists, and an edge without documents gets no request."
   }
 }

@@ -51,9 +51,9 @@ def test_imported_rows_are_applied_and_every_store_agrees(stack: Local, tmp_path
     assert not [entry for entry in quarantined(stack) if name in json.dumps(entry)]
 
     def differing() -> bool:
-        found = readplane(stack, "verify", "--collection", "notices", "--scan", "--json")
-        assert found.exit_code in (0, 1), found.exception
-        differences = [json.loads(line) for line in found.stdout.splitlines()]
+        result = readplane(stack, "verify", "--collection", "notices", "--scan", "--json")
+        assert result.exit_code in (0, 1), result.exception
+        differences = [json.loads(line) for line in result.stdout.splitlines()]
         return not [entry for entry in differences if entry["key"] in keys]
 
     eventually(differing, within=WITHIN)
@@ -64,7 +64,7 @@ def test_imported_rows_are_applied_and_every_store_agrees(stack: Local, tmp_path
 
 def traces(stack: Local, user: User) -> list[str]:
     """Return every place of the stack that names a user."""
-    found = []
+    places = []
     outputs = stack.outputs
     buckets: dict[bool, list[Any]] = {
         False: [outputs.write_log_bucket, outputs.documents_bucket],
@@ -76,7 +76,7 @@ def traces(stack: Local, user: User) -> list[str]:
             listing = root.client("s3").get_paginator("list_object_versions")
             prefixes = PREFIXES if "log" in str(bucket) else ("owner/",)
             for page in (page for prefix in prefixes for page in listing.paginate(Bucket=bucket, Prefix=prefix)):
-                found += [each["Key"] for each in page.get("DeleteMarkers", []) if user.sub in each["Key"]]
+                places += [each["Key"] for each in page.get("DeleteMarkers", []) if user.sub in each["Key"]]
                 for each in page.get("Versions", []):
                     body = (
                         root.client("s3")
@@ -85,11 +85,11 @@ def traces(stack: Local, user: User) -> list[str]:
                     )
                     text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
                     if user.sub.encode() in text or user.sub in each["Key"]:
-                        found.append(f"{bucket}/{each['Key']}")
+                        places.append(f"{bucket}/{each['Key']}")
         pages = root.client("dynamodb").get_paginator("scan").paginate(TableName=outputs.items_table)
-        found += [row["pk"]["S"] for page in pages for row in page["Items"] if user.sub in json.dumps(row)]
+        places += [row["pk"]["S"] for page in pages for row in page["Items"] if user.sub in json.dumps(row)]
     users = stack.root().client("cognito-idp").list_users(UserPoolId=outputs.user_pool_id)["Users"]
-    return found + [each["Username"] for each in users if user.sub in json.dumps(each["Attributes"])]
+    return places + [each["Username"] for each in users if user.sub in json.dumps(each["Attributes"])]
 
 
 def test_nothing_names_an_erased_user(stack: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,22 +99,29 @@ def test_nothing_names_an_erased_user(stack: Local, tmp_path: Path, monkeypatch:
     result = import_rows(stack, tmp_path, "profiles", rows, "--yes")
     assert result.exit_code == 0, (result.output, result.exception)
     notice = new_change(f"erase-{uuid.uuid4()}")._replace(actor=user.sub)
-    mine = new_change("x", collection="profiles", owner=user.sub, data="{}")
-    put_object(stack, [notice.line(), mine.line()])
-    for key in (notice.key, mine.key, f"{ITEM_PREFIX}profiles/{user.sub}/me", f"{ITEM_PREFIX}profiles/{user.sub}/p-2"):
+    profile = new_change("x", collection="profiles", owner=user.sub, data="{}")
+    put_object(stack, [notice.line(), profile.line()])
+    for key in (
+        notice.key,
+        profile.key,
+        f"{ITEM_PREFIX}profiles/{user.sub}/me",
+        f"{ITEM_PREFIX}profiles/{user.sub}/p-2",
+    ):
         eventually(lambda key=key: items(stack).get_item(key), within=WITHIN)  # type: ignore[misc]
-    begun = readplane(stack, "erase", "begin", "--owner", user.sub, "--yes")
-    assert begun.exit_code == 0, (begun.output, begun.exception)
-    assert "not before" in begun.output
+    result = readplane(stack, "erase", "begin", "--owner", user.sub, "--yes")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "not before" in result.output
     monkeypatch.setattr(erase, "_wait_seconds", lambda target: 0.0)
     monkeypatch.setattr(erase, "DOCUMENT_SECONDS", 3.0)
     monkeypatch.setattr(erase, "LOG_PREFIXES", PREFIXES)
 
     def finished() -> bool:
         # Other tests use the queues meanwhile, and `finish` waits for nobody.
-        done = readplane(stack, "erase", "finish", "--owner", user.sub, "--yes")
-        assert done.exit_code == 0 or any(word in str(done.exception) for word in ("queue", "again")), done.exception
-        return done.exit_code == 0
+        result = readplane(stack, "erase", "finish", "--owner", user.sub, "--yes")
+        assert result.exit_code == 0 or any(word in str(result.exception) for word in ("queue", "again")), (
+            result.exception
+        )
+        return result.exit_code == 0
 
     eventually(finished, within=WITHIN, every=2)
     eventually(lambda: traces(stack, user) == [], within=WITHIN, every=1)

@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import boto3
-
 from tests.local.support import Local, eventually
 from tests.local.test_ops import readplane
 
@@ -48,12 +46,11 @@ def test_status_knows_everything_about_both_regions(stack: Local) -> None:
 
 def test_status_names_an_alarm_that_is_on(stack: Local) -> None:
     region, name = stack.outputs.region, "readplane-publish-stopped"
-    make: Any = boto3.client
-    cloudwatch = make("cloudwatch", region_name=region)
+    cloudwatch: Any = stack.root().client("cloudwatch")
 
     def alarms() -> dict[str, Any]:
-        found: dict[str, Any] = status(stack, "--region", region)[region, "alarms"]["alarms"]
-        return found
+        firing_alarms: dict[str, Any] = status(stack, "--region", region)[region, "alarms"]["alarms"]
+        return firing_alarms
 
     try:
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import boto3
-
 from tests.local.support import Local
 from tests.local.test_ops import readplane
 
@@ -11,12 +9,12 @@ NAME = "clerk@example.com"
 
 
 def test_a_user_is_invited_shut_out_and_let_in_again(stack: Local) -> None:
-    make: Any = boto3.client
-    cognito, pool = make("cognito-idp", region_name=stack.outputs.region), stack.outputs.user_pool_id
+    cognito: Any = stack.root().client("cognito-idp")
+    pool = stack.outputs.user_pool_id
 
     def groups() -> set[str]:
-        found = cognito.admin_list_groups_for_user(UserPoolId=pool, Username=NAME)["Groups"]
-        return {group["GroupName"] for group in found}
+        memberships = cognito.admin_list_groups_for_user(UserPoolId=pool, Username=NAME)["Groups"]
+        return {group["GroupName"] for group in memberships}
 
     def is_enabled() -> bool:
         return bool(cognito.admin_get_user(UserPoolId=pool, Username=NAME)["Enabled"])

@@ -95,7 +95,7 @@ class Replica(MemoryDynamo):
     def __init__(self, machine: Machine, region: Region, faults: Faults, profile: Profile) -> None:
         super().__init__("items")
         self.region = region
-        self.other: Replica | None = None
+        self.peer: Replica | None = None
         self.stream: Callable[[str, Item | None, Item | None], None] = lambda *_: None
         self.regressed: set[str] = set()
         """The keys of the items whose version a write of the other Region has made go down in this replica."""
@@ -124,10 +124,10 @@ class Replica(MemoryDynamo):
         now_ms = self._machine.now_ms + self.region.table_skew_ms
         time = max(now_ms, self._times.get(pk, (0, ""))[0] + 1), self.region.name
         self._set(pk, item, time)
-        other = self.other
-        if other is not None:
+        peer = self.peer
+        if peer is not None:
             lag_ms = self._machine.random.randint(0, self._profile.lag_ms) if self._faults.on else 1
-            self._machine.after(lag_ms, lambda: other.receive(pk, item, time), self.region)
+            self._machine.after(lag_ms, lambda: peer.receive(pk, item, time), self.region)
 
     def receive(self, pk: str, item: Item | None, time: tuple[int, str]) -> None:
         """Take a write of the other Region, unless this replica has a later one."""
@@ -337,8 +337,8 @@ class Shard:
     @property
     def oldest_ms(self) -> int | None:
         """When the oldest record was written that isn't done; ``None`` without one."""
-        rest = [*(batch[0] for batch in self._batches), *self._waiting[:1]]
-        return min((record.written_ms for record in rest), default=None)
+        first_records = [*(batch[0] for batch in self._batches), *self._waiting[:1]]
+        return min((record.written_ms for record in first_records), default=None)
 
     def put(self, content: dict[str, Any]) -> None:
         """Add a record to the shard."""
@@ -412,7 +412,7 @@ class ChangeStream:
 class Firehose:
     """A Firehose stream, as a client. It buffers lines, and writes them as one object of the write log.
 
-    :param deliver: gets the key, the content and the lines of each object.
+    :param deliver: gets the key and the content of each object.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from readplane.aws.faults import AwsError
+from readplane.config import DAY_MS
 from readplane.feed.errors import StoreFaultError
 from readplane.model.cache_entry import NO_VERSION
 from readplane.model.change import Change, PoisonError
@@ -14,6 +15,7 @@ from readplane.stores.documents import VERSION_METADATA
 from readplane.stores.rows import change_of
 from tests.fakes.expressions import Item
 from tests.reliability.aws import ITEM
+from tests.reliability.machine import HORIZON_MS
 
 if TYPE_CHECKING:
     from tests.reliability.world import Stack, World
@@ -28,7 +30,7 @@ PATIENCE = 3
 """At how many checks in a row, a minute apart, a change must be missing. A replicated write may hide it briefly."""
 
 DOCUMENTS = "/documents/"
-MINUTE_MS, DAY_MS = 60_000, 86_400_000
+MINUTE_MS = 60_000
 
 
 class BrokenRuleError(BaseException):
@@ -86,10 +88,13 @@ class Invariants:
         if not stack.region.is_lost:
             self._poison[stack.region.name].add(line)
 
-    def check_accepted(self, key: str, version: str, named: str | None) -> None:
+    def check_accepted(self, key: str, version: str, min_version: str | None) -> None:
         """Check a write that a client was told is durable."""
         self.require((key, version) in self._logged, "an accepted change isn't in the write log")
-        self.require(named is None or named < version, "an accepted change isn't newer than the version that it names")
+        self.require(
+            min_version is None or min_version < version,
+            "an accepted change isn't newer than the version that it names",
+        )
 
     def check_local_write(self, stack: "Stack", old: Item | None, new: Item) -> None:
         """Check a write that a function makes in its own Region."""
@@ -252,9 +257,9 @@ class Invariants:
 
     def forget_expired(self) -> None:
         """Forget the items whose tombstones have expired."""
-        now_ms, horizon_ms = self._world.machine.now_ms, 30 * DAY_MS
+        now_ms = self._world.machine.now_ms
         for key, change in list(self.newest.items()):
-            if change.data is None and change.age_starts_ms < now_ms - horizon_ms - DAY_MS:
+            if change.data is None and change.age_starts_ms < now_ms - HORIZON_MS - DAY_MS:
                 del self.newest[key]
         self._documents.clear()
         self._waiting.clear()

@@ -12,9 +12,12 @@ from concurrent.futures import Executor, Future
 from hashlib import blake2b
 from typing import Any
 
+from readplane.config import DAY_MS
 from tests.fakes.sandbox import KilledError
 
 START_MS = 1_795_000_000_000
+HORIZON_DAYS = 30
+HORIZON_MS = HORIZON_DAYS * DAY_MS
 MAX_DEPTH = 10
 """How many invocations can be in the middle of a call at once. Any more events wait until one of them goes on."""
 

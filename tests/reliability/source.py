@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from readplane.aws.faults import AwsError
 from readplane.model.keys import item_key
+from readplane.model.timestamp import ms_of
 from readplane.poll.change_stream import KinesisChangeStream
 from readplane.poll.checkpoint_table import DynamoCheckpoints
 from readplane.poll.declared_sources import DeclaredSources
@@ -21,12 +22,12 @@ from readplane.poll.upstream.response import BackOfficeResponse
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.source_settings import add_defaults
 from tests.reliability.aws import ChangeStream
+from tests.reliability.machine import HORIZON_MS
 
 if TYPE_CHECKING:
     from tests.reliability.world import World
 
 SOURCE, THINGS = "things-source", "things"
-HORIZON_MS = 30 * 86_400_000
 POLL_MS = 60_000
 OUTAGE_MS = 600_000
 """The longest outage of the back office."""
@@ -126,9 +127,9 @@ class SourceWorld:
         self._invoke({"source": SOURCE}, "poll")
 
     def _invoke(self, event: dict[str, Any], name: str) -> None:
-        def work(left: Callable[[], int]) -> Any:
+        def work(remaining_ms: Callable[[], int]) -> Any:
             try:
-                return self._poll(event, left)
+                return self._poll(event, remaining_ms)
             except AwsError:  # the invocation fails, and the schedule invokes `poll` again
                 return "failed"
 
@@ -218,8 +219,6 @@ class SourceWorld:
             self._world.invariants.require(age_ms < HORIZON_MS, "the source never becomes fresh")
 
     def _published_ms(self) -> int | None:
-        from readplane.model.timestamp import ms_of
-
         record = self._stack.replica.items.get(f"source/{SOURCE}", {})
         return ms_of(record["fresh_as_of"]["S"]) if "fresh_as_of" in record else None
 

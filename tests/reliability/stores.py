@@ -10,6 +10,7 @@ from readplane.stores.item_cache import cache_key
 from readplane.stores.relational.errors import UnreachableError
 from readplane.stores.relational.writer import UpsertOutcome
 from readplane.stores.resp import Answer, RespError
+from tests.reliability.machine import HORIZON_MS
 from tests.unit.feed.support import CACHE_SETTINGS, ENTRY_MS, MemoryResp, MemoryWriter
 
 if TYPE_CHECKING:
@@ -101,11 +102,10 @@ class GuardedDatabase(MemoryWriter):
     def write(self, change: Change) -> None:
         """Write one row."""
         stored = self.rows.get(change.key)
-        horizon_ms = 30 * 86_400_000
         self._stack.world.invariants.require(
             stored is None
             or stored.version <= change.version
-            or stored.version < floor_at(self._stack.region.clock(), horizon_ms),
+            or stored.version < floor_at(self._stack.region.clock(), HORIZON_MS),
             "a row of the database goes back to an older version",
         )
         super().write(change)

@@ -19,7 +19,7 @@ from readplane.apply.objects import S3LogObjects
 from readplane.apply.quarantine import S3LineQuarantine
 from readplane.apply.tally import DynamoCountedObjects
 from readplane.aws.faults import AwsError
-from readplane.config import ConfigObject
+from readplane.config import DAY_MS, ConfigObject
 from readplane.feed.commands import CommandServer
 from readplane.feed.fed_stores import CacheStore, DatabaseStore
 from readplane.feed.handler import Feed
@@ -56,16 +56,13 @@ from tests.reliability.aws import (
 )
 from tests.reliability.fault_profile import Profile, draw_profile
 from tests.reliability.invariants import Invariants
-from tests.reliability.machine import InlineExecutor, Machine, Region
-from tests.reliability.source import SourceWorld
+from tests.reliability.machine import HORIZON_DAYS, HORIZON_MS, InlineExecutor, Machine, Region
+from tests.reliability.source import THINGS, SourceWorld
 from tests.reliability.stores import GuardedCache, GuardedDatabase
 from tests.unit.feed.support import CACHE_SETTINGS
 
-DAY_MS = 86_400_000
-HORIZON_DAYS = 30
-HORIZON_MS = HORIZON_DAYS * DAY_MS
 CLIENT_ID = "client"
-PRODUCTS, PROFILES, THINGS = "products", "profiles", "things"
+PRODUCTS, PROFILES = "products", "profiles"
 COLLECTIONS = {
     PRODUCTS: Collection(PRODUCTS, "public", ("editors",), cache_ttl=60),
     PROFILES: Collection(PROFILES, "owner"),
@@ -125,8 +122,8 @@ class Stack:
         self.replica.stream = self._put_record
         self.replica.on_write = lambda old, new: world.invariants.check_local_write(self, old, new)
         self.buckets.on_put = lambda key, more: world.invariants.check_document(self, key, more)
-        self.items_client = FaultyClient(self.replica, machine, faults, f"{region.name} items")
-        self.s3 = FaultyClient(self.buckets, machine, faults, f"{region.name} s3")
+        self.items_client = self.client(self.replica, "items")
+        self.s3 = self.client(self.buckets, "s3")
         self.cache = GuardedCache(self)
         self.database = GuardedDatabase(self)
         self.feed_queues = {
@@ -180,7 +177,7 @@ class Stack:
             DynamoStoredVersions(self.items_client, "items"),
             self.telemetry,
             clock,
-            self.world.machine.random.randbytes,
+            machine.random.randbytes,
         )
         self.entries = EntryStore(CACHE_SETTINGS, cast(Any, self.cache), self.telemetry, clock=clock)
         rows = ItemRows(self.items_client, "items", self.telemetry, machine.pause)
@@ -221,7 +218,7 @@ class Stack:
         self.apply_queue.send(json.dumps({"Records": [record], **marks}))
 
     def _apply_messages(self, messages: list[dict[str, Any]]) -> Sequence[str] | None:
-        response = self._invoke("apply", BATCH_MS, lambda left: self.apply({"Records": messages}, left))
+        response = self._invoke("apply", BATCH_MS, lambda remaining_ms: self.apply({"Records": messages}, remaining_ms))
         return _failed(response)
 
     def _apply_records(self, records: list[dict[str, Any]]) -> Sequence[str] | None:
@@ -229,7 +226,9 @@ class Stack:
             number = record.pop("number")
             record["eventID"] = f"shard:{number}"
             record["kinesis"] = {**record["kinesis"], "sequenceNumber": number}
-        response = self._invoke("apply-stream", BATCH_MS, lambda left: self.apply({"Records": records}, left))
+        response = self._invoke(
+            "apply-stream", BATCH_MS, lambda remaining_ms: self.apply({"Records": records}, remaining_ms)
+        )
         return _failed(response)
 
     def _put_record(self, pk: str, old: Item | None, new: Item | None) -> None:
@@ -242,7 +241,9 @@ class Stack:
         return _failed(self._invoke("publish", BATCH_MS, lambda _: self.publish({"Records": records})))
 
     def _feed_messages(self, messages: list[dict[str, Any]]) -> Sequence[str] | None:
-        return _failed(self._invoke("feed", FEED_MS, lambda left: self.feed({"Records": messages}, left)))
+        return _failed(
+            self._invoke("feed", FEED_MS, lambda remaining_ms: self.feed({"Records": messages}, remaining_ms))
+        )
 
     def read_through_cache(self, key: str) -> None:
         """Let a reader answer from the cache, or load the item and store its entry, as `read` does."""
@@ -297,16 +298,16 @@ class Client:
         collection = PROFILES if draw.random() < 0.25 else PRODUCTS
         item_id = draw.choice(world.item_ids if collection == PROFILES else [*world.item_ids, *self.posted_ids])
         body = json.dumps({"n": world.next_number()})
-        named = self.last_version if draw.random() < 0.6 else None
+        min_version = self.last_version if draw.random() < 0.6 else None
         if number < 0.15 or self.pending:
             post = self.pending or KeyedPost(self.user, f"k{draw.randrange(3)}", body)
             outcome = self._send(stack, "POST", PRODUCTS, None, post.body, None, post.key)
             # A client may also have lost the answer to a request that `write` has accepted.
             self.pending = post if draw.random() < (0.7 if outcome is None else 0.2) else None
         elif number < 0.4:
-            self._send(stack, "DELETE", collection, item_id, None, named, None)
+            self._send(stack, "DELETE", collection, item_id, None, min_version, None)
         else:
-            self._send(stack, "PUT", collection, item_id, body, named, None)
+            self._send(stack, "PUT", collection, item_id, body, min_version, None)
 
     def _send(
         self,
@@ -315,7 +316,7 @@ class Client:
         collection: str,
         item_id: str | None,
         body: str | None,
-        named: str | None,
+        min_version: str | None,
         key: str | None,
     ) -> str | None:
         """Send a request. Return ``accepted`` or ``refused``; ``None`` if the client can't know."""
@@ -326,7 +327,7 @@ class Client:
             method=method,
             resource=("items", collection, "{item_id}") if item_id else ("items", collection),
             path={"item_id": item_id} if item_id else {},
-            query={"min_version": named} if named else {},
+            query={"min_version": min_version} if min_version else {},
             query_values={},
             headers=headers,
             claims=claims,
@@ -349,14 +350,14 @@ class Client:
         assert status in (202, 400, 422, 503), response
         if status == 400:
             # The named version is from the other Region, whose clock is far ahead.
-            assert named and world.profile.skew_ms > 5_000, "a request is refused for no reason"
+            assert min_version and world.profile.skew_ms > 5_000, "a request is refused for no reason"
             return "refused"
         if status != 202:
             return None if text == "unknown" else "refused"
         answer = json.loads(text)
         version = answer["change_id"]
         owner = self.user if collection == PROFILES else None
-        world.invariants.check_accepted(item_key(collection, answer["item_id"], owner), version, named)
+        world.invariants.check_accepted(item_key(collection, answer["item_id"], owner), version, min_version)
         if key is None:
             self.last_version = version
         else:
@@ -384,7 +385,7 @@ class World:
         ]
         if len(self.stacks) == 2:
             first, second = self.stacks
-            first.replica.other, second.replica.other = second.replica, first.replica
+            first.replica.peer, second.replica.peer = second.replica, first.replica
         self.clients = [Client(self, user) for user in USERS]
         self.source = SourceWorld(self) if self.profile.has_source else None
         self.is_cache_down = self.is_database_down = False

@@ -38,7 +38,7 @@ class KinesisChangeStream:
     """The change stream as a Kinesis stream. All changes of one item go to the same shard.
 
     :param runtime: the clocks of the function.
-    :param pause: waits before a retry, for at most so many seconds; :func:`~readplane.aws.faults.back_off` by default.
+    :param pause: waits before a retry, for at most so many seconds.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class KinesisChangeStream:
         client: Client,
         stream: str,
         runtime: Runtime = REAL,
-        pause: Callable[[float], None] | None = None,
+        pause: Callable[[float], None] = back_off,
     ) -> None:
         self._client = client
         self._stream = stream
         self._monotonic = runtime.monotonic
-        self._pause = pause or back_off
+        self._pause = pause
 
     def put_changes(self, changes: Iterable[Change], seconds: float) -> None:
         """Write changes to Kinesis in as few calls as possible, and retry the records that Kinesis refuses."""

@@ -202,8 +202,8 @@ class RespClient:
 
     def _wait(self, poll: Callable[[float], object]) -> None:
         # After the deadline, still look once, because the answer may have arrived while this process had no CPU.
-        left = self._deadline - time.monotonic()
-        if not poll(left * 1000 if left > 0 else 0):
+        seconds = self._deadline - time.monotonic()
+        if not poll(seconds * 1000 if seconds > 0 else 0):
             raise TimeoutError
 
 

@@ -31,7 +31,9 @@ locals {
   ]) }
 
   # Key of each alarm -> the topics that it notifies. The composite alarm notifies them for its parts.
-  actions = { for key, alarm in var.alarms : key => alarm.part_of_composite ? [] : var.actions[alarm.severity] }
+  actions = { for key, alarm in var.alarms : key => (
+    contains(var.parts_of_composite, alarm.name) ? [] : var.actions[alarm.severity]
+  ) }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {

@@ -11,7 +11,6 @@ variable "alarms" {
     - name: the rest of the alarm's name, after the stack name.
     - severity: `page` if clients notice the fault, or if data may be lost before the next working day. Otherwise
       `ticket`.
-    - part_of_composite: whether a composite alarm notifies for this alarm, which then notifies nobody itself.
     - description: says what is wrong and what to look at. Notifications contain it, and the next three.
     - effect: what clients notice, after the word "Clients:".
     - first: the first command to run.
@@ -27,13 +26,12 @@ variable "alarms" {
     - notifies_ok: whether the alarm also notifies when it stops.
   EOT
   type = map(object({
-    name              = string
-    severity          = string
-    part_of_composite = optional(bool, false)
-    description       = string
-    effect            = string
-    first             = string
-    runbook           = optional(string)
+    name        = string
+    severity    = string
+    description = string
+    effect      = string
+    first       = string
+    runbook     = optional(string)
 
     metric = optional(object({
       namespace   = string
@@ -113,6 +111,12 @@ variable "alarms" {
       more. Lower periods.seconds or periods.evaluated.
     EOT
   }
+}
+
+variable "parts_of_composite" {
+  description = "Names of the alarms for which a composite alarm notifies. They notify nobody themselves."
+  type        = list(string)
+  default     = []
 }
 
 variable "actions" {

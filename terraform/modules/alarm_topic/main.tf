@@ -85,14 +85,14 @@ locals {
     ticket = { name = "ticket-notifications-failed", effect = "none. Tickets may get lost." }
   }[var.severity]
 
-  notified = concat([aws_sns_topic.alarms.arn], var.other_topics)
+  own_alarm_actions = concat([aws_sns_topic.alarms.arn], var.other_topics)
 }
 
 module "alarms" {
   source = "../alarm"
 
   name    = var.name
-  actions = { page = local.notified, ticket = local.notified }
+  actions = { page = local.own_alarm_actions, ticket = local.own_alarm_actions }
 
   alarms = {
     notifications_failed = {

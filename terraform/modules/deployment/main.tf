@@ -31,13 +31,6 @@ resource "aws_codedeploy_deployment_config" "this" {
 }
 
 locals {
-  # The alarms that roll back a new version of any function, because they say that clients notice something. CodeDeploy
-  # asks CloudWatch for the state of metric alarms only, so the composite alarm `clients` can't stand for them.
-  client_alarms = concat(
-    ["api-errors", "api-slow", "writes-unconfirmed"],
-    var.probed ? ["probe-failed"] : [],
-  )
-
   # Function -> the alarms that see more of what this function does wrong. `apply` puts in quarantine what it can't
   # apply, and doesn't fail.
   stage_alarms = {
@@ -48,7 +41,7 @@ locals {
 
   # CodeDeploy takes at most ten alarms for each function.
   alarms = { for key in keys(var.functions) : key => [
-    for alarm in concat(["${key}-errors"], local.client_alarms, lookup(local.stage_alarms, key, [])) :
+    for alarm in concat(["${key}-errors"], var.client_alarms, lookup(local.stage_alarms, key, [])) :
     "${var.name}-${alarm}"
   ] }
 

@@ -18,10 +18,13 @@ variable "alias" {
   type        = string
 }
 
-variable "probed" {
-  description = "Whether the Region has the alarm of the probe."
-  type        = bool
-  default     = false
+variable "client_alarms" {
+  description = <<-EOT
+    The alarms, without the stack name, that roll back a new version of any function, because they say that clients
+    notice something. CodeDeploy asks CloudWatch for the state of metric alarms only, so the composite alarm `clients`
+    can't stand for its parts.
+  EOT
+  type        = list(string)
 }
 
 variable "roles" {

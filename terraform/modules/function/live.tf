@@ -82,6 +82,6 @@ resource "aws_lambda_alias" "released" {
 }
 
 locals {
-  released = one(values(aws_lambda_alias.released))
-  called   = try(var.release.called, false) ? local.released : aws_lambda_alias.this
+  released_alias = one(values(aws_lambda_alias.released))
+  client_alias   = try(var.release.called, false) ? local.released_alias : aws_lambda_alias.this
 }

@@ -1,11 +1,11 @@
 output "arn" {
   description = "ARN of the alias that is called, for event source mappings and schedules."
-  value       = local.called.arn
+  value       = local.client_alias.arn
 }
 
 output "invoke_arn" {
   description = "Invoke ARN of the alias that is called, for API Gateway."
-  value       = local.called.invoke_arn
+  value       = local.client_alias.invoke_arn
 }
 
 output "function_name" {
@@ -65,7 +65,7 @@ output "function" {
   value = {
     name           = aws_lambda_function.this.function_name
     arn            = aws_lambda_function.this.arn
-    alias_arn      = local.called.arn
+    alias_arn      = local.client_alias.arn
     role_arn       = aws_iam_role.this.arn
     released_alias = one(keys(aws_lambda_alias.released))
   }
@@ -74,7 +74,7 @@ output "function" {
 output "authorizer" {
   description = "ARN and names with which an API can use the function as its authorizer."
   value = {
-    invoke_arn     = local.called.invoke_arn
+    invoke_arn     = local.client_alias.invoke_arn
     function_name  = aws_lambda_function.this.function_name
     qualifier      = aws_lambda_alias.this.name
     released_alias = one(keys(aws_lambda_alias.released))

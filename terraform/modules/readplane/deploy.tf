@@ -11,7 +11,7 @@ locals {
       [local.replica_poll_functions, local.replica_feed_functions],
     )...)
   }
-  deployed = { for role, functions in local.regional_functions : role => {
+  released_functions = { for role, functions in local.regional_functions : role => {
     for key, function in functions : key => { name = function.name, arn = function.arn }
     if function.released_alias != null
   } }
@@ -21,12 +21,12 @@ module "deployment" {
   source = "../deployment"
   count  = local.has_canary ? 1 : 0
 
-  name      = module.settings.name
-  canary    = module.settings.deploy.canary
-  functions = local.deployed.primary
-  probed    = module.settings.probe.enabled
-  alias     = module.record.released_alias.alias
-  roles     = module.settings.roles
+  name          = module.settings.name
+  canary        = module.settings.deploy.canary
+  functions     = local.released_functions.primary
+  client_alarms = module.primary.client_alarms
+  alias         = module.record.released_alias.alias
+  roles         = module.settings.roles
 }
 
 module "replica_deployment" {
@@ -34,12 +34,12 @@ module "replica_deployment" {
   count     = local.has_canary && local.has_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name      = module.settings.name
-  canary    = module.settings.deploy.canary
-  functions = local.deployed.replica
-  probed    = module.settings.probe.enabled
-  alias     = module.record.released_alias.alias
-  roles     = module.settings.roles
+  name          = module.settings.name
+  canary        = module.settings.deploy.canary
+  functions     = local.released_functions.replica
+  client_alarms = module.replica[0].client_alarms
+  alias         = module.record.released_alias.alias
+  roles         = module.settings.roles
 }
 
 output "deployments" {

@@ -28,21 +28,17 @@ locals {
 
   # Behind a lock, only the edge leads to the API. The edge is the same for both Regions, so one probe of it is enough.
   # Use `[0]` for the replica: its output by a splat would wait for the whole module, and so for the probe.
-  probed_replica_api = !local.has_replica ? null : (
+  replica_probe_url = !local.has_replica ? null : (
     local.emulated_url == null ? module.replica[0].api_url :
     replace(local.emulated_url, "{api_id}", module.replica[0].api_id)
   )
-  probes_api = module.settings.probe.enabled
+
+  # Role -> what the probe of its Region requests; null if the Region has no probe.
   probes = {
-    primary = !local.probes_api ? null : {
-      api_url  = "${local.lock == "none" ? local.api_url : local.edge_url}/v1"
-      has_edge = local.serves_documents
-      edge_url = local.edge_url
-      path     = module.settings.probe.path
-    }
-    replica = !local.probes_api || !local.has_replica ? null : {
-      api_url  = "${local.lock == "none" ? local.probed_replica_api : local.edge_url}/v1"
-      has_edge = false
+    for role, api_url in { primary = local.api_url, replica = local.replica_probe_url } :
+    role => !module.settings.probe.enabled || (role == "replica" && !local.has_replica) ? null : {
+      api_url  = "${local.lock == "none" ? api_url : local.edge_url}/v1"
+      has_edge = role == "primary" && local.serves_documents
       edge_url = local.edge_url
       path     = module.settings.probe.path
     }

@@ -6,10 +6,7 @@ locals {
   earlier_release = try(coalesce(local.begun.release, local.left.release), null)
 
   # After an apply that failed halfway, some callers may still call the alias, so its number stays.
-  release_unused = local.earlier_release != null && (
-    try(!local.left.release.called && !local.begun.release.called, false)
-    && local.left.release == local.begun.release
-  )
+  release_unused = try(!local.left.release.called, false) && local.left.release == local.begun.release
 
   release_number = try(local.earlier_release.number, 1) + (var.canary && local.release_unused ? 1 : 0)
   release = var.canary || local.earlier_release != null ? {

@@ -30,8 +30,9 @@ module "alarms" {
   source = "../alarm"
   count  = var.alarms ? 1 : 0
 
-  name    = var.name
-  actions = var.alarm_actions
+  name               = var.name
+  actions            = var.alarm_actions
+  parts_of_composite = local.parts_of_composite
 
   alarms = merge(local.cache_alarms, local.optional_alarms, {
     # Fires if the API fails in three of fifteen minutes. A minute counts if more than half of its requests fail, or at
@@ -41,11 +42,10 @@ module "alarms" {
     # API Gateway emits both metrics with these dimensions whether or not method-level metrics are on. Without requests
     # it emits no data. That isn't a fault of the API, so nothing needs a second alarm.
     api_errors = {
-      name              = "api-errors"
-      severity          = "page"
-      part_of_composite = true
-      effect            = "many requests fail."
-      first             = "ops/readplane status"
+      name     = "api-errors"
+      severity = "page"
+      effect   = "many requests fail."
+      first    = "ops/readplane status"
       description = join(" ", [
         "The API responds to many requests with a 5xx. Read the access log for status and route, then the log of the",
         "function behind the route. If writes fail, look at the alarms writes-unconfirmed and write-errors.",
@@ -81,11 +81,10 @@ module "alarms" {
     # Fires if the slowest requests are slow for most of a quarter of an hour. Without requests there is no latency, so
     # missing data is calm.
     api_slow = {
-      name              = "api-slow"
-      severity          = "page"
-      part_of_composite = true
-      effect            = "requests are slow."
-      first             = "ops/readplane status"
+      name     = "api-slow"
+      severity = "page"
+      effect   = "requests are slow."
+      first    = "ops/readplane status"
       description = join(" ", [
         "The slowest requests of the API take more than ${local.slow_ms} ms. Compare the durations of read and write",
         "in the dashboard with the latency in the access log. Look for throttles of DynamoDB, Firehose and Lambda.",
@@ -106,11 +105,10 @@ module "alarms" {
     # Fires if Firehose doesn't confirm writes. `write` emits the metric only for such a write, so missing data is calm.
     # If `write` itself fails, the alarms write-errors and api-errors fire.
     writes_unconfirmed = {
-      name              = "writes-unconfirmed"
-      severity          = "page"
-      part_of_composite = true
-      effect            = "writes get a 503 and aren't accepted."
-      first             = "aws logs tail /aws/lambda/${var.name}-write --since 1h --filter-pattern write_not_confirmed"
+      name     = "writes-unconfirmed"
+      severity = "page"
+      effect   = "writes get a 503 and aren't accepted."
+      first    = "aws logs tail /aws/lambda/${var.name}-write --since 1h --filter-pattern write_not_confirmed"
       description = join(" ", [
         "Firehose doesn't confirm writes, so clients get a 503. Look for write_not_confirmed and its cause in",
         "/aws/lambda/${var.name}-write. Check the Firehose stream, its quotas and the policy of write.",
@@ -374,11 +372,10 @@ locals {
   # is the partner of all alarms that go silent without requests. A single failed run is no reason to page anybody.
   probe_alarm = {
     probe_failed = {
-      name              = "probe-failed"
-      severity          = "page"
-      part_of_composite = true
-      effect            = "nobody reaches the API, or requests fail."
-      first             = "aws logs tail /aws/lambda/${var.name}-probe --since 15m"
+      name     = "probe-failed"
+      severity = "page"
+      effect   = "nobody reaches the API, or requests fail."
+      first    = "aws logs tail /aws/lambda/${var.name}-probe --since 15m"
       description = join(" ", [
         "A request that the stack sends to its own API every minute fails, or isn't sent. Look for probe_failed and",
         "its outcomes: a status code is the API's, and a word is a fault of the name, the certificate or the network.",

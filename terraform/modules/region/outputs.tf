@@ -188,7 +188,7 @@ output "api_host" {
   value       = try(var.domain.name, "${module.api.id}.execute-api.${local.region}.${local.dns_suffix}")
 }
 
-output "clients_alarm" {
-  description = "Name of the alarm on what clients see; null without alarms."
-  value       = one(aws_cloudwatch_composite_alarm.clients[*].alarm_name)
+output "client_alarms" {
+  description = "The alarms on what clients see, without the stack name: the parts of the composite alarm `clients`."
+  value       = local.parts_of_composite
 }

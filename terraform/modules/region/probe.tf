@@ -9,7 +9,7 @@ locals {
   has_probe      = var.probe != null && var.alarms
 
   # Name of each request -> its URL, and whether 404 passes too. The edge serves documents under their path alone.
-  probed = local.has_probe ? merge(
+  probe_requests = local.has_probe ? merge(
     { health = { url = "${var.probe.api_url}/health", may_be_missing = false } },
     local.probed_path == null ? {} : {
       document = { url = "${var.probe.api_url}${local.probed_path}", may_be_missing = local.may_be_missing }
@@ -72,7 +72,7 @@ module "probe" {
 
   name     = var.name
   function = "probe"
-  settings = jsonencode({ name = var.name, requests = local.probed })
+  settings = jsonencode({ name = var.name, requests = local.probe_requests })
   code = {
     zip          = var.code.functions_zip
     s3           = local.function_objects["publish"] # the same zip

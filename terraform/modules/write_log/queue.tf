@@ -97,7 +97,7 @@ locals {
 }
 
 locals {
-  announced = [for kind in ["Put", "Post", "CompleteMultipartUpload"] : "s3:ObjectCreated:${kind}"]
+  creation_events = [for kind in ["Put", "Post", "CompleteMultipartUpload"] : "s3:ObjectCreated:${kind}"]
 }
 
 resource "aws_s3_bucket_notification" "this" {
@@ -111,7 +111,7 @@ resource "aws_s3_bucket_notification" "this" {
   queue {
     id            = "apply"
     queue_arn     = aws_sqs_queue.apply.arn
-    events        = local.announced
+    events        = local.creation_events
     filter_prefix = "log/"
   }
 }

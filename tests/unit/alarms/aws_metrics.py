@@ -65,6 +65,9 @@ _DAX = ("ClusterId", "ClusterId,NodeId")
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/dimensions.html
 _CLUSTER = ("DBInstanceIdentifier", "DBClusterIdentifier", "DBClusterIdentifier,Role")
 
+_KEY_FAULTS = ("KMSKeyAccessDenied", "KMSKeyDisabled", "KMSKeyInvalidState", "KMSKeyNotFound")
+"""What Firehose emits while it can't use the key of a delivery stream."""
+
 CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
     # API Gateway emits these metrics whether or not method-level metrics are on. Those have the dimensions Resource and
     # Method too.
@@ -111,10 +114,7 @@ CATALOGUE: Mapping[str, Mapping[str, AwsMetric]] = {
         "IncomingBytes": _of(frozenset({"Sum"}), "DeliveryStreamName"),
         "DeliveryToS3.Records": _of(COUNT, "DeliveryStreamName"),
         "ThrottledRecords": _of(COUNT, "DeliveryStreamName"),
-        "KMSKeyAccessDenied": _of(COUNT, "DeliveryStreamName"),
-        "KMSKeyDisabled": _of(COUNT, "DeliveryStreamName"),
-        "KMSKeyInvalidState": _of(COUNT, "DeliveryStreamName"),
-        "KMSKeyNotFound": _of(COUNT, "DeliveryStreamName"),
+        **dict.fromkeys(_KEY_FAULTS, _of(COUNT, "DeliveryStreamName")),
         "KinesisMillisBehindLatest": _of(AGE, "DeliveryStreamName"),
         "DataReadFromKinesisStream.Records": _of(COUNT, "DeliveryStreamName"),
     },
@@ -209,7 +209,7 @@ def _delivery_streams(plan: Plan, region: str, value: str, name: str) -> list[Re
         "KinesisMillisBehindLatest": True,
         "DataReadFromKinesisStream.Records": True,
         "ThrottledRecords": False,
-        **dict.fromkeys(("KMSKeyAccessDenied", "KMSKeyDisabled", "KMSKeyInvalidState", "KMSKeyNotFound"), False),
+        **dict.fromkeys(_KEY_FAULTS, False),
     }
     return [
         resource

@@ -253,10 +253,8 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
     "mends-flood": [
         Fault(
             {
-                "RegressionsMended": always(
-                    *(6 * values_of("publish_mends", "RegressionsMended", frozenset({"Stack"})))
-                ),
-                "DocumentsPublished": always(*(30 * values_of("publish", "DocumentsPublished", frozenset({"Stack"})))),
+                "RegressionsMended": always(*(6 * values_of("publish_mends", "RegressionsMended", _STACK))),
+                "DocumentsPublished": always(*(30 * values_of("publish", "DocumentsPublished", _STACK))),
             },
             20,
         )

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow  # because Terraform plans the stack
 
 def only(resources: Any, **values: str) -> Resource:
     """Return the only resource with these values."""
-    (found,) = [each for each in resources if all(each.values[name] == value for name, value in values.items())]
-    resource: Resource = found
+    resource: Resource
+    (resource,) = [each for each in resources if all(each.values[name] == value for name, value in values.items())]
     return resource
 
 

@@ -131,8 +131,8 @@ def test_a_line_is_kept_whole_and_once_however_often_it_comes() -> None:
     quarantine.put_line(b"text", PoisonError("expired", "old"), "log/a.gz:8")
     keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="bucket", Prefix="quarantine/")["Contents"]]
     assert [key.split("/")[1] for key in keys] == ["expired", "unparsable"]
-    known, fresh = PoisonError("expired", "again"), PoisonError("unparsable", "a new one")
-    assert not quarantine.put_line(b"text\n", known, "log/b.gz:1", only_new=True), "the line is kept already"
+    repeated, fresh = PoisonError("expired", "again"), PoisonError("unparsable", "a new one")
+    assert not quarantine.put_line(b"text\n", repeated, "log/b.gz:1", only_new=True), "the line is kept already"
     assert [quarantine.put_line(b"new", fresh, "log/b.gz:2", only_new=True) for _ in range(2)] == [True, False]
     expired, unparsable = [json.load(s3.get_object(Bucket="bucket", Key=key)["Body"]) for key in keys]
     assert expired == {"reason": "expired", "detail": "old", "origin": "log/a.gz:8", "line": "text"}

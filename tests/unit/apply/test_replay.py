@@ -85,14 +85,14 @@ def test_two_replays_of_sixty_days_change_nothing_and_count_nothing(
     days = Days(monkeypatch)
     for _ in range(60):
         days.live()
-    lived = sums(capsys.readouterr().out)
-    assert (lived["RecordsHandled"], lived["ChangesQuarantined"]) == (600, 120)
+    live_sums = sums(capsys.readouterr().out)
+    assert (live_sums["RecordsHandled"], live_sums["ChangesQuarantined"]) == (600, 120)
     before = days.state()
     for number in range(2):
         objects = random.Random(number).sample(days.objects, len(days.objects))
         days.apply(messages(objects, replay=True))
-        replayed = sums(capsys.readouterr().out)
-        assert set(replayed) <= REPORTS and replayed["ChangesExpired"] > 50
+        replay_sums = sums(capsys.readouterr().out)
+        assert set(replay_sums) <= REPORTS and replay_sums["ChangesExpired"] > 50
         assert days.state() == before
     days.apply(messages(days.objects))
     assert sums(capsys.readouterr().out)["ChangesQuarantined"] > 50, "without the mark, a replay fills the quarantine"
@@ -147,16 +147,16 @@ def test_a_lost_object_counts_at_its_own_time(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_replay_of_collections_leaves_out_every_other_line(capsys: pytest.CaptureFixture[str]) -> None:
-    wanted, other = change("a"), change("b", collection="orders")
+    product, order = change("a"), change("b", collection="orders")
     stale = change("c", collection="orders", ms=NOW_MS - HORIZON_MS - 1)
-    log = MemoryLog({KEY: [b"no change", wanted.line(), other.line(), stale.line(), change(collection="no").line()]})
+    log = MemoryLog({KEY: [b"no change", product.line(), order.line(), stale.line(), change(collection="no").line()]})
     log.damaged.add(KEY)
     items = MemoryItems()
     apply_with(items, log)(messages([(KEY, NOW_MS)], replay=True, collections=["products"]))
-    assert items.by_key == {wanted.key: wanted} and log.quarantined == [] and items.markers == {}
+    assert items.by_key == {product.key: product} and log.quarantined == [] and items.markers == {}
     assert sums(capsys.readouterr().out) == {"ChangesApplied": 1}
     apply_with(items, log)(messages([(KEY, NOW_MS)], replay=True, collections=["orders", "no"]))
-    assert set(items.by_key) == {wanted.key, other.key}
+    assert set(items.by_key) == {product.key, order.key}
     assert [reason for _, reason, _ in log.quarantined] == ["unknown_collection"]
 
 

@@ -40,13 +40,6 @@ class FakeKinesis:
         return {"FailedRecordCount": sum("ErrorCode" in result for result in results), "Records": results}
 
 
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    pauses: list[float] = []
-    monkeypatch.setattr("readplane.poll.change_stream.back_off", pauses.append)
-    return pauses
-
-
 def changes_of(count: int, size: int = 1) -> list[Change]:
     return [change(f"p-{number}", data='{"t":"' + "x" * size + '"}') for number in range(count)]
 
@@ -86,23 +79,26 @@ def test_a_request_holds_no_more_than_kinesis_takes() -> None:
     assert len(sizes) == 3 and max(sizes) <= MAX_BYTES
 
 
-def test_only_refused_records_are_retried(pauses: list[float]) -> None:
+def test_only_refused_records_are_retried() -> None:
+    pauses: list[float] = []
     kinesis = FakeKinesis(lambda call, index: call < 3 and index % 2 == 0)
     changes = changes_of(10)
-    KinesisChangeStream(kinesis, "changes").put_changes(changes, 60)
+    KinesisChangeStream(kinesis, "changes", pause=pauses.append).put_changes(changes, 60)
     assert [len(request) for request in kinesis.requests] == [10, 5, 3, 2]
     assert sorted(kinesis.lines) == sorted(change.line() for change in changes)
     assert len(pauses) == 3
 
 
-def test_a_record_that_is_always_refused_is_an_error(pauses: list[float]) -> None:
+def test_a_record_that_is_always_refused_is_an_error() -> None:
+    pauses: list[float] = []
     kinesis = FakeKinesis(lambda call, index: index == 0)
     with pytest.raises(UnansweredError, match="FailedRecords"):
-        KinesisChangeStream(kinesis, "changes").put_changes(changes_of(3), 0.5)
+        KinesisChangeStream(kinesis, "changes", pause=pauses.append).put_changes(changes_of(3), 0.5)
     assert all(longest <= 2 for longest in pauses)
 
 
-def test_the_backoff_grows_while_every_record_is_refused(pauses: list[float]) -> None:
+def test_the_backoff_grows_while_every_record_is_refused() -> None:
+    pauses: list[float] = []
     kinesis = FakeKinesis(lambda call, index: call < 8)
-    KinesisChangeStream(kinesis, "changes").put_changes(changes_of(3), 60)
+    KinesisChangeStream(kinesis, "changes", pause=pauses.append).put_changes(changes_of(3), 60)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]

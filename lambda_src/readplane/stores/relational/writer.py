@@ -136,7 +136,8 @@ class RelationalWriter:
                 removed += len(
                     self._execute(f"DELETE FROM {table.name} WHERE owner = %s AND deleted RETURNING 1", (owner,))
                 )
-                left += len(self._execute(f"SELECT 1 FROM {table.name} WHERE owner = %s", (owner,)))
+                ((count,),) = self._execute(f"SELECT count(*) FROM {table.name} WHERE owner = %s", (owner,))
+                left += count
             except NotMigratedError:
                 continue
         return removed, left

@@ -1,11 +1,14 @@
 """Helpers for tests of the operators' command line: a test stack's outputs, checkpoints and quarantine."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import boto3
+import pytest
 from click.testing import Result
 
+from ops.jobs import Job
 from readplane.apply.quarantine import S3LineQuarantine
 from readplane.aws.boto import BotoClient
 from readplane.model.change import PoisonError
@@ -58,6 +61,21 @@ def objects(prefix: str) -> list[str]:
     make: Any = boto3.client
     listed = make("s3").list_objects_v2(Bucket="log", Prefix=prefix)
     return [entry["Key"] for entry in listed.get("Contents", [])]
+
+
+def kill_job_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the jobs of a command end as if somebody killed it, before they save this step.
+
+    :param step: the number of the call of :meth:`Job.advance`, from 1
+    """
+    advance, steps = Job.advance, itertools.count(1)
+
+    def advance_until_killed(self: Job, position: Any, **counts: int) -> None:
+        if next(steps) == step:
+            raise KeyboardInterrupt
+        advance(self, position, **counts)
+
+    monkeypatch.setattr(Job, "advance", advance_until_killed)
 
 
 def quarantine_line(number: int) -> bytes:

@@ -368,10 +368,10 @@ class AnyClients(Clients):
     """Makes no clients. Remembers which ones a check asks for."""
 
     def __init__(self) -> None:
-        self.made: set[tuple[str, str]] = set()
+        self.services: set[tuple[str, str]] = set()
 
     def __call__(self, service: str, region: str) -> Any:
-        self.made.add((service, region))
+        self.services.add((service, region))
         return Recorded()
 
 
@@ -379,7 +379,7 @@ def subjects(**settings: Any) -> tuple[set[tuple[str, str]], set[tuple[str, str]
     """Return the places and subjects of the checks for some settings, and the clients that they need."""
     clients = AnyClients()
     found = {(probe.place, probe.subject) for probe in all_checks(copy.deepcopy(BARE) | settings, ACCOUNT, clients)}
-    return found, clients.made
+    return found, clients.services
 
 
 def test_only_what_the_settings_need_is_checked() -> None:
@@ -389,7 +389,7 @@ def test_only_what_the_settings_need_is_checked() -> None:
     assert bare == {(REGION, name) for name in always} | account
 
     domain = {"name": "a.example.com", "certificate_arn": "arn", "hosted_zone_id": "Z1", "regional_name": None}
-    full, made = subjects(
+    full, services = subjects(
         regions={"primary": REGION, "replica": REPLICA},
         snap_start=["read"],
         alarms=True,
@@ -419,7 +419,7 @@ def test_only_what_the_settings_need_is_checked() -> None:
         assert {subject for place, subject in full if place == region} >= always | more | {"network"}
     assert full >= {("us-east-1", "certificate"), ("us-east-1", "concurrency"), ("account", "DNS zone of the edge")}
     assert full >= {(REPLICA, "e-mail"), (REGION, "user pool"), ("account", "DNS zone of domains.replica")}
-    assert ("acm", "us-east-1") in made and ("sesv2", REPLICA) in made
+    assert ("acm", "us-east-1") in services and ("sesv2", REPLICA) in services
 
 
 def test_the_service_linked_roles_follow_from_the_settings() -> None:
@@ -455,7 +455,7 @@ def test_the_account_and_the_clock_come_from_the_first_call() -> None:
         "aws",
         "us-east-1",
     ) and 118 < account.skew_seconds < 125
-    assert sts.made == {("sts", "us-east-1")}, "the stack's own Region may be off in this account"
+    assert sts.services == {("sts", "us-east-1")}, "the stack's own Region may be off in this account"
     assert find_account(Sts(answer), "us-gov-east-1").home == "us-gov-west-1"
     for fault, text in (
         (error("SignatureDoesNotMatch"), "Is this machine's clock right?"),

@@ -34,7 +34,7 @@ from readplane.stores.rows import change_of
 from readplane.telemetry import Telemetry
 from tests.fakes.moto_aws import REGION, Aws
 from tests.unit.feed.support import MemoryWriter
-from tests.unit.ops.cli.support import OUTPUTS
+from tests.unit.ops.cli.support import OUTPUTS, kill_job_at
 from tests.unit.support import BOB, COLLECTIONS, change
 
 REPLICA = "eu-west-1"
@@ -132,14 +132,14 @@ class World:
         self._file.write_text(json.dumps({name: {"value": value} for name, value in self.outputs.items()}))
 
     def _make_region(self, region: str) -> None:
-        made = client("dynamodb", region).create_table(
+        response = client("dynamodb", region).create_table(
             TableName="items",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
-        streams, arn = client("dynamodbstreams", region), made["TableDescription"]["LatestStreamArn"]
+        streams, arn = client("dynamodbstreams", region), response["TableDescription"]["LatestStreamArn"]
         shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
         iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
         self._iterators[region] = iterator["ShardIterator"]
@@ -319,29 +319,29 @@ def world(
 
 def fill(world: World) -> None:
     """Write items of the user, of another user, and of nobody, with old versions, quarantine and a delete."""
-    mine = {"collection": "profiles", "owner": world.user}
+    own_fields = {"collection": "profiles", "owner": world.user}
     now = now_ms()
     world.deliver(
         change("p-1", ms=now)._replace(actor=world.user),
-        change("me", ms=now, **mine),  # type: ignore[arg-type]
+        change("me", ms=now, **own_fields),  # type: ignore[arg-type]
         change("you", ms=now, collection="profiles", owner=BOB),
         change("p-2", ms=now, data='{"digits":1.10}'),
     )
     world.deliver(
-        change("me", ms=now + 1, **mine),  # type: ignore[arg-type]
-        change("gone", ms=now + 1, data=None, **mine),  # type: ignore[arg-type]
+        change("me", ms=now + 1, **own_fields),  # type: ignore[arg-type]
+        change("gone", ms=now + 1, data=None, **own_fields),  # type: ignore[arg-type]
         region=REPLICA,
         key="log/year=2026/b.gz",
     )
-    world.deliver(change("me", ms=now + 2, **mine), key="log/only.gz")  # type: ignore[arg-type]
+    world.deliver(change("me", ms=now + 2, **own_fields), key="log/only.gz")  # type: ignore[arg-type]
     removed = change("x", ms=now, collection="removed")._replace(actor=world.user)
     world.deliver(
         removed,
-        change("old", ms=1, accepted_ms=1, **mine),  # type: ignore[arg-type]
+        change("old", ms=1, accepted_ms=1, **own_fields),  # type: ignore[arg-type]
         b'{"not a change": "' + world.user.encode() + b'"}\n',
         key="log/poison.gz",
     )
-    client("s3").put_object(Bucket="log", Key="stream/c.gz", Body=gzip.compress(change("s", **mine).line()))  # type: ignore[arg-type]
+    client("s3").put_object(Bucket="log", Key="stream/c.gz", Body=gzip.compress(change("s", **own_fields).line()))  # type: ignore[arg-type]
     client("s3").put_object(Bucket="log", Key="config/audit/a.json", Body=json.dumps({"who": world.user}))
     batch = json.dumps({"payload": "x"}).encode()
     version = client("s3").put_object(Bucket="log", Key="aws/lambda/b", Body=batch + world.user.encode())
@@ -390,8 +390,8 @@ def test_nothing_names_the_user_afterwards_and_a_replay_brings_nothing_back(worl
 
 
 def test_begin_shuts_the_user_out_and_deletes_the_items(world: World) -> None:
-    mine = change("gone", data=None, collection="profiles", owner=world.user)
-    world.deliver(mine, change("p-1")._replace(actor=world.user))
+    own_delete = change("gone", data=None, collection="profiles", owner=world.user)
+    world.deliver(own_delete, change("p-1")._replace(actor=world.user))
     fill_little(world)
     planned = json.loads(world.erase("begin", "--json").output)["counts"]
     assert planned == {"users": 1, "items": 1, "tombstones": 1, "actors": 1}
@@ -409,17 +409,8 @@ def test_a_killed_finish_goes_on(world: World, monkeypatch: pytest.MonkeyPatch, 
     fill(world)
     world.erase("begin", "--yes")
     world.pump()
-    advance, steps = Job.advance, 0
-
-    def killed(self: Job, position: Any, **counts: int) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == step:
-            raise KeyboardInterrupt
-        advance(self, position, **counts)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "advance", killed)
+        kill_job_at(step, patch)
         assert world.erase("finish", "--yes").exit_code == 1
     world.pump()
     result = world.erase("finish", "--yes")

@@ -171,13 +171,13 @@ def changes(draw: st.DrawFn) -> Change:
     collection = draw(st.sampled_from(sorted(COLLECTIONS)))
     data = draw(st.one_of(st.none(), st.dictionaries(st.text(max_size=5), st.text(max_size=10), max_size=3)))
     owner = draw(st.sampled_from([ALICE, BOB])) if COLLECTIONS[collection].owned else None
-    made = change(
+    drawn_change = change(
         draw(st.sampled_from(["a", "b"])),
         collection=collection,
         owner=owner,
         data=None if data is None else json.dumps(data),
     )
-    return made._replace(actor=owner or draw(st.sampled_from([ALICE, BOB])))
+    return drawn_change._replace(actor=owner or draw(st.sampled_from([ALICE, BOB])))
 
 
 @settings(max_examples=100, deadline=None)

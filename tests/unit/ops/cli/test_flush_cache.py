@@ -62,7 +62,7 @@ class World:
 
 @pytest.fixture
 def world(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World()
+    caches = World()
     outputs = {
         "replica_region": REPLICA,
         "replica_write_log_bucket": "log-2",
@@ -77,12 +77,12 @@ def world(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> World:
     def client(clients: Clients, service: str, region: str) -> Any:
         if service == "cloudfront":
             assert region == "us-east-1"
-            return made.cloudfront
+            return caches.cloudfront
         assert service == "apigateway"
-        return made.gateways[region]
+        return caches.gateways[region]
 
     monkeypatch.setattr(Clients, "__call__", client)
-    return made
+    return caches
 
 
 def flushes(world: World) -> list[int]:

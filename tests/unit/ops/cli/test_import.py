@@ -22,7 +22,7 @@ from readplane.model.change import Change, parse_line
 from readplane.model.collection import Collection
 from readplane.model.schema import SchemaValidator
 from readplane.model.version import time_ms
-from tests.unit.ops.cli.support import Run, objects
+from tests.unit.ops.cli.support import Run, kill_job_at, objects
 from tests.unit.support import ALICE, BOB
 
 SCHEMA = {
@@ -263,17 +263,8 @@ def test_a_killed_import_goes_on_with_the_same_changes(
 ) -> None:
     monkeypatch.setattr(import_, "OBJECT_BYTES", 400)  # two rows for each object
     text = "\n".join(item(number) for number in range(13))
-    advance, steps = Job.advance, 0
-
-    def killed(self: Job, position: Any, **counts: int) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == step:
-            raise KeyboardInterrupt
-        advance(self, position, **counts)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "advance", killed)
+        kill_job_at(step, patch)
         assert importer(text, "--yes").exit_code == 1
     before = {change.item_id: change.version for change in sent()}
     assert 0 < len(before) <= 13

@@ -163,6 +163,24 @@ def put_metric(region: str, namespace: str, name: str, dimension: tuple[str, str
     make_client("cloudwatch", region).put_metric_data(Namespace=namespace, MetricData=[entry])
 
 
+def put_alarm(cloudwatch: Any, name: str, **fields: Any) -> None:
+    """Create an alarm on any metric.
+
+    :param fields: more arguments of PutMetricAlarm
+    """
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        MetricName="m",
+        Namespace="n",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        Statistic="Sum",
+        **fields,
+    )
+
+
 def lines_of(output: str) -> dict[tuple[str, str], dict[str, Any]]:
     lines = [json.loads(line) for line in output.splitlines()]
     return {(line["place"], line["subject"]): line for line in lines}
@@ -206,16 +224,10 @@ def break_everything(world: World) -> None:
         ("shop-2-clients", [world.topics[REPLICA].replace("shop-alarms", "shop-2-alarms")]),  # another stack's
         ("shop-2-api-errors", []),
     ):
-        cloudwatch.put_metric_alarm(
-            AlarmName=name,
+        put_alarm(
+            cloudwatch,
+            name,
             AlarmDescription="Documents lag. Runbook: docs/runbooks/publish-behind.md." if actions else "",
-            MetricName="m",
-            Namespace="n",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="GreaterThanThreshold",
-            Statistic="Sum",
             AlarmActions=actions,
         )
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
@@ -268,16 +280,7 @@ def test_the_edge_has_alarms_and_topics_of_its_own_in_us_east_1(
     for kind in ("alarms", "tickets"):
         arn = sns.create_topic(Name=f"shop-{REGION}-{kind}")["TopicArn"]
         sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="ops@example.com")
-    cloudwatch.put_metric_alarm(
-        AlarmName=f"shop-{REGION}-edge-errors",
-        MetricName="m",
-        Namespace="n",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-        Statistic="Sum",
-    )
+    put_alarm(cloudwatch, f"shop-{REGION}-edge-errors")
     lines = lines_of(run("status", "--json").output)
     assert {subject: line["state"] for (place, subject), line in lines.items() if place == "edge"} == {
         "api": "ok",

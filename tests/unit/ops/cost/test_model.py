@@ -170,10 +170,10 @@ EVERYTHING = Features(1, *[True] * (len(Features._fields) - 1))
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_more_of_any_input_never_costs_less(free_tier: bool, features: Features | None, data: st.DataObject) -> None:
-    numbers: dict[tuple[str, str], Any] = {key: data.draw(drawn, key[1]) for key, drawn in NUMBERS.items()}
+    numbers: dict[tuple[str, str], Any] = {key: data.draw(strategy, key[1]) for key, strategy in NUMBERS.items()}
     total = _total(numbers, features, free_tier)
-    for key, drawn in NUMBERS.items():
-        more = numbers | {key: max(numbers[key], data.draw(drawn, f"more {key[1]}"))}
+    for key, strategy in NUMBERS.items():
+        more = numbers | {key: max(numbers[key], data.draw(strategy, f"more {key[1]}"))}
         assert _total(more, features, free_tier) >= total * (1 - 1e-12), key
 
 
@@ -222,8 +222,8 @@ def test_metrics_of_changes_are_those_that_the_functions_send() -> None:
     handled = re.findall(r'metrics=\{"(RecordsHandled)"', inspect.getsource(objects))
     published = re.findall(r'metrics=\{"(DocumentsPublished)"', inspect.getsource(publish_handler))
     assert len(METRIC) + len(handled) + len(published) == METRICS_OF_CHANGES
-    (fed,) = re.findall(r'"keys_fed",(.+?)store=store', inspect.getsource(messages), re.DOTALL)
-    assert len(re.findall(r'"[A-Z]\w+":', fed)) == METRICS_OF_FEED
+    (event_text,) = re.findall(r'"keys_fed",(.+?)store=store', inspect.getsource(messages), re.DOTALL)
+    assert len(re.findall(r'"[A-Z]\w+":', event_text)) == METRICS_OF_FEED
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_health_checks_use_up_the_first_traces_of_a_second() -> None:
 def test_settings_begin_with_a_variable_that_exists() -> None:
     files = (ROOT / "terraform/modules/settings").glob("variables_*.tf")
     declared = {name for file in files for name in re.findall(r'^variable "(\w+)"', file.read_text(), re.MULTILINE)}
-    named = [*FREE_WHILE_IDLE, *OUTSIDE, *(toggle.setting for toggle in toggles())]
-    variables = {word[0] for setting in named if (word := re.match(r"[a-z_]{4,}", setting))}
+    setting_names = [*FREE_WHILE_IDLE, *OUTSIDE, *(toggle.setting for toggle in toggles())]
+    variables = {word[0] for setting in setting_names if (word := re.match(r"[a-z_]{4,}", setting))}
     assert len(variables) > 15
     assert variables <= declared
 
@@ -341,10 +341,10 @@ def test_stores_of_your_own_bill_nothing_here() -> None:
     profile = profile_of({"reads": {"cached_item": M, "database_list": M}, "writes": {"back_office": M}})
     result = estimate(profile, features, {}, price_list())
     assert not result.services.keys() & {"ElastiCache", "Aurora"}
-    fed = [
+    feed_costs = [
         row.per_million for row in result.rows if row.title in ("changes in the item cache", "changes in the database")
     ]
-    assert fed == pytest.approx([1.858, 1.858], abs=0.001)
+    assert feed_costs == pytest.approx([1.858, 1.858], abs=0.001)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from ops.cost.chart import chart, rounded, sentence
+from ops.cost.chart import chart, reads_text, sentence
 from ops.cost.paths import DECADES, PATHS, BreakEven, Path, break_evens
 from ops.cost.prices import price_list
 
@@ -94,5 +94,5 @@ def test_the_chart_has_a_line_for_each_path_and_a_ring_for_each_point(free_tier:
     ("reads", "text"), [(1, "1"), (1234.5, "1,230"), (36.52 * M, "36.5 million"), (1e10, "10 billion")]
 )
 def test_a_number_of_reads_as_text(reads: float, text: str) -> None:
-    assert rounded(reads) == text
+    assert reads_text(reads) == text
     assert sentence(BreakEven(reads, "a", "b")) == f"From {text} reads a month, a costs less than b."

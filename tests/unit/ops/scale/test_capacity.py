@@ -27,8 +27,8 @@ VARIABLES = (ROOT / "docs/variables.md").read_text()
 
 
 def path(name: str) -> Path:
-    (found,) = [path for path in PATHS if path.name == name]
-    return found
+    (named_path,) = [path for path in PATHS if path.name == name]
+    return named_path
 
 
 def test_the_limits_have_a_date_and_a_source_and_every_limit_is_used() -> None:
@@ -86,10 +86,10 @@ def test_ten_requests_a_second_need_an_execution() -> None:
     ],
 )
 def test_the_first_limit_of_a_path(name: str, rate: int, first: str) -> None:
-    found = uses(path(name), rate)[0]
-    assert found.limit.name == first
-    assert found.share > 1
-    assert highest_rate(path(name)) == pytest.approx(rate / found.share)
+    fullest_use = uses(path(name), rate)[0]
+    assert fullest_use.limit.name == first
+    assert fullest_use.share > 1
+    assert highest_rate(path(name)) == pytest.approx(rate / fullest_use.share)
 
 
 @given(st.floats(0.01, 1e9))
