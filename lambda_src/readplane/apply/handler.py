@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from ..aws.client import make_client
+from ..aws.client import Client, make_client
 from ..clock import now_ms
 from ..config import DAY_MS, load_settings
 from ..entrypoint import Entrypoint, Event, Function
@@ -28,6 +28,8 @@ class ApplySettings(NamedTuple):
     :param quarantine_prefix: the prefix of the quarantine's keys in that bucket.
     :param horizon_days: the horizon, in days: how old a change may be to be applied. Tombstones live a day longer.
     :param collections: the declared collections, by name.
+    :param second_table: the items table that is kept in step with ``items_table`` while an operator rebuilds the items;
+        ``None`` if there is none.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ApplySettings(NamedTuple):
     quarantine_prefix: str
     horizon_days: int
     collections: Mapping[str, Collection]
+    second_table: str | None = None
 
     @property
     def horizon_ms(self) -> int:
@@ -47,7 +50,7 @@ class ApplySettings(NamedTuple):
 class ApplyStores(NamedTuple):
     """The stores that `apply` uses.
 
-    :param items: the items table, to which changes are applied.
+    :param items: the items table, to which changes are applied; both tables if there is a second one.
     :param objects: the objects of the write log.
     :param quarantine: keeps the lines that can't be applied.
     :param queue: the SQS queue whose messages announce write-log objects.
@@ -101,6 +104,20 @@ class Apply:
         return {"batchItemFailures": [{"itemIdentifier": failure} for failure in failures]}
 
 
+def make_items(settings: ApplySettings, dynamodb: Client, telemetry: Telemetry) -> BulkItems:
+    """Make the store of the items in the live table, and in the second one if there is one."""
+
+    def items_in(table: str) -> BulkItems:
+        return DynamoBulkItems(dynamodb, table, horizon_ms=settings.horizon_ms, telemetry=telemetry)
+
+    live = items_in(settings.items_table)
+    if settings.second_table is None:
+        return live
+    from ..stores.two_tables import TwoTables  # only now, because nearly always there is no second table
+
+    return TwoTables(live, items_in(settings.second_table))
+
+
 def make_apply() -> Function:
     """Make `apply` from the settings in its environment.
 
@@ -111,7 +128,7 @@ def make_apply() -> Function:
     s3 = make_client("s3", read_timeout=20)
     telemetry = Telemetry("apply", settings.name)
     stores = ApplyStores(
-        items=DynamoBulkItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms, telemetry=telemetry),
+        items=make_items(settings, dynamodb, telemetry),
         objects=S3LogObjects(s3, settings.log_bucket),
         quarantine=S3LineQuarantine(s3, settings.log_bucket, settings.quarantine_prefix),
         queue=SqsApplyQueue(make_client("sqs"), settings.queue_url),

@@ -13,6 +13,7 @@ from ..model.timestamp import ms_of
 from ..telemetry import Telemetry
 from .objects import ObjectApplier
 from .quarantine import Replay
+from .tally import Delivery, ReservedError
 
 MAX_RETRY_SECONDS = 900
 """The maximum delay before SQS delivers a failed message again, in seconds. The delay starts at 2 s and doubles with
@@ -145,12 +146,12 @@ class MessageApplier:
 
         :returns: the ids of the failed messages. SQS delivers only these messages again.
         """
-        half_ms = remaining_ms() / 2
+        total_ms = remaining_ms()
         failures = []
         for number, message in enumerate(messages):
-            if number and remaining_ms() < half_ms:
+            if number and remaining_ms() < total_ms / 2:
                 seconds = 0
-            elif self._apply_message(message):
+            elif self._apply_message(message, total_ms):
                 continue
             else:
                 seconds = retry_seconds(int(message["attributes"]["ApproximateReceiveCount"]))
@@ -158,11 +159,20 @@ class MessageApplier:
             failures.append(message["messageId"])
         return failures
 
-    def _apply_message(self, message: Event) -> bool:
-        """Apply the objects that a message announces. Return whether this succeeded."""
+    def _apply_message(self, message: Event, remaining_ms: int) -> bool:
+        """Apply the objects that a message announces. Return whether the message is done."""
+        delivery = Delivery(message["messageId"], message["receiptHandle"], remaining_ms)
         try:
             for key, created_ms, replay in announced_objects(message):
-                self._objects.apply_object(key, created_ms, message["messageId"], replay)
+                self._objects.apply_object(key, created_ms, delivery, replay)
+        except ReservedError as error:  # this is no failure, because the changes are applied
+            self._telemetry.event(
+                "delivery_repeated",
+                "Another delivery of the message may still count its object, so this one comes again.",
+                message_id=message["messageId"],
+                key=str(error),
+            )
+            return False
         except Exception as error:  # noqa: BLE001 (a failed message must not stop the others of the batch)
             self._telemetry.failure(
                 "object_failed",

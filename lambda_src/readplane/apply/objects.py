@@ -18,7 +18,7 @@ from ..stores.items_bulk import MAX_CHANGES, BulkItems, sent_bytes
 from ..stores.table import split_into_batches
 from ..telemetry import Telemetry
 from .quarantine import LineParser, Replay
-from .tally import EXPIRED, CountedObjects, Tally, count_outcomes, fold_and_count
+from .tally import EXPIRED, CountedObjects, Delivery, Tally, count_outcomes, fold_and_count
 
 WORKERS = 8
 """The number of threads that write changes to DynamoDB. While one thread waits 8 ms for DynamoDB's response, the others
@@ -111,13 +111,14 @@ class ObjectApplier:
         self._telemetry = telemetry
         self._now_ms = clock
 
-    def apply_object(self, key: str, created_ms: int, message_id: str, replay: Replay | None = None) -> None:
+    def apply_object(self, key: str, created_ms: int, delivery: Delivery, replay: Replay | None = None) -> None:
         """Apply all changes of a write-log object.
 
         :param key: the object's key in S3.
         :param created_ms: when Firehose wrote the object (Unix milliseconds).
-        :param message_id: the id of the SQS message that announces the object.
+        :param delivery: the delivery of the SQS message that announces the object.
         :param replay: how the object is replayed; ``None`` if it isn't.
+        :raises ReservedError: if another delivery of the message may still count the object. The changes are applied.
         :raises AwsError: if a call to AWS fails. The whole object must then be applied again.
         """
         tally: Tally = Counter()
@@ -144,7 +145,7 @@ class ObjectApplier:
             )
         # A replay for one collection doesn't handle the lines of the others.
         counts = replay is None or (replay.is_lost and replay.collections is None)
-        if counts and not key.startswith(UNCOUNTED) and self._counted.start_count(key, message_id, self._now_ms()):
+        if counts and not key.startswith(UNCOUNTED) and self._counted.start_count(key, delivery, self._now_ms()):
             self._report_records(key, created_ms, records)
 
     def _report_records(self, key: str, created_ms: int, records: int) -> None:

@@ -8,7 +8,7 @@ happened.
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..aws.client import Client
 from ..aws.faults import RefusedError
@@ -57,20 +57,39 @@ KEEP_SECONDS = 2 * 24 * 60 * 60
 harm."""
 
 
+class Delivery(NamedTuple):
+    """One delivery of an SQS message.
+
+    :param message_id: the message's id, which is the same in every delivery.
+    :param receipt_handle: the handle of this delivery. No other delivery has it.
+    :param remaining_ms: how many milliseconds the invocation that got the delivery may still run, at most.
+    """
+
+    message_id: str
+    receipt_handle: str
+    remaining_ms: int
+
+
+class ReservedError(Exception):
+    """Another delivery of the same message may still count the object, so this delivery has to come again."""
+
+
 class CountedObjects(Protocol):
     """A store of the write-log objects that are counted.
 
     To count an object, call :meth:`start_count`, emit the object's metric, and then call :meth:`finish_count`. Between
-    the two calls the object is reserved for one SQS message. If `apply` dies there, the metric may be missing. So a
-    retry of the same message counts the object again, and any other message doesn't.
+    the two calls the object is reserved for one delivery of one SQS message. If `apply` dies there, the metric may be
+    missing. So a later delivery of the same message counts the object again, and any other message doesn't. SQS may
+    also deliver a message twice at once. So a later delivery counts the object only if the invocation that reserved it
+    has ended for certain.
     """
 
-    def start_count(self, key: str, message_id: str, now_ms: int) -> bool:
-        """Reserve an object for a message, and return whether the caller must emit the object's metric.
+    def start_count(self, key: str, delivery: Delivery, now_ms: int) -> bool:
+        """Reserve an object for a delivery, and return whether the caller must emit the object's metric.
 
         Return ``False`` if the object is counted already, or is reserved for another message.
 
-        :param message_id: the id of the SQS message. It is the same in every delivery of the message.
+        :raises ReservedError: if the object is reserved for another delivery of the message, which may still run.
         :raises AwsError: if the call to AWS fails. The object may then be reserved or not.
         """
 
@@ -81,37 +100,55 @@ class CountedObjects(Protocol):
         """
 
 
+_IS_FREE = (
+    "attribute_not_exists(pk) OR message_id = :message AND"
+    " (receipt_handle = :receipt OR ends_ms < :now OR attribute_not_exists(ends_ms))"
+)
+"""The condition under which a delivery may reserve an object. The receipt handle is its own if DynamoDB stored the
+record but the response was lost, because the client then repeats the call. The release before this one wrote records
+without ``ends_ms``."""
+
+
 class DynamoCountedObjects:
     """:class:`CountedObjects` as records of the items table. No list shows them, because they have no index key.
 
-    The record of a reserved object holds the id of the message. The record of a counted object doesn't.
+    The record of a reserved object holds the delivery. The record of a counted object doesn't.
     """
 
     def __init__(self, client: Client, table: str) -> None:
         self._client = client
         self._table = table
 
-    def start_count(self, key: str, message_id: str, now_ms: int) -> bool:
-        """Write the object's record unless there is one, with one conditional call to AWS."""
+    def start_count(self, key: str, delivery: Delivery, now_ms: int) -> bool:
+        """Write the object's record unless another delivery has written it, with one conditional call to AWS."""
+        reservation = {
+            "message_id": {"S": delivery.message_id},
+            "receipt_handle": {"S": delivery.receipt_handle},
+            "ends_ms": {"N": str(now_ms + delivery.remaining_ms)},
+        }
         try:
             self._client.call(
                 "PutItem",
                 TableName=self._table,
-                Item={**_record(key, now_ms), "message_id": {"S": message_id}},
-                ConditionExpression="attribute_not_exists(pk)",
+                Item=_record(key, now_ms) | reservation,
+                ConditionExpression=_IS_FREE,
+                ExpressionAttributeValues={
+                    ":message": reservation["message_id"],
+                    ":receipt": reservation["receipt_handle"],
+                    ":now": {"N": str(now_ms)},
+                },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except RefusedError as error:
             if error.code != "ConditionalCheckFailedException":
                 raise
-            # The id is the caller's own if `apply` died after an earlier delivery reserved the object. It is also its
-            # own if DynamoDB stored the record but the response was lost, because the client then repeats the call.
-            stored_id = error.members.get("Item", {}).get("message_id", {}).get("S")
-            return bool(stored_id == message_id)
+            if error.members.get("Item", {}).get("message_id") == reservation["message_id"]:
+                raise ReservedError(key) from None
+            return False
         return True
 
     def finish_count(self, key: str, now_ms: int) -> None:
-        """Replace the object's record by one without a message id."""
+        """Replace the object's record by one without a delivery."""
         self._client.call("PutItem", TableName=self._table, Item=_record(key, now_ms))
 
 

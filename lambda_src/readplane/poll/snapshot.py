@@ -11,10 +11,10 @@ from ..aws.faults import AwsError, UnansweredError
 from ..model.keys import document_key
 from ..model.schema import SchemaValidator
 from ..model.timestamp import rfc3339
+from ..stores.versioned_documents import StoredDocument
 from .checkpoint import FailureState
 from .lease import Lease
 from .passes.base import may_be_conditional
-from .snapshot_documents import StoredDocument
 from .source.snapshot_body import check_snapshot
 from .sourced_version import content_hash, content_of, sourced_version
 from .upstream.request import BackOfficeRequest

@@ -26,11 +26,32 @@ When DynamoDB deletes an expired tombstone, the item is forgotten: the items tab
 If the item's collection isn't declared, `publish` writes nothing, neither the item nor a document. Somebody has removed
 the collection from the settings, and its items must not come back. `publish` only removes the documents of items that
 are deleted.
+
+While an operator rebuilds the items, there are two items tables, each with a stream of its own, and `apply` writes each
+change to both. `publish` publishes the records of the live table as ever. A record of the second table it mends in that
+table, or follows: see :func:`follow`. Nothing is lost when the live table and the second one change places, although
+Lambda moves the functions to their new versions one by one and in no known order, and although an old version may serve
+a record after a new one has:
+
+- Whether the old or the new version of `apply` writes a change, the change is in both tables once it is done. Of its
+  two records, call the later one the record of the table that got the change last. Whichever version of `publish`
+  serves the later record, and whichever of the two tables this version takes for the live one, finds the change in it.
+  So it publishes the change, or finds a greater version there, whose own later record then leads to the same.
+- The private stores get a key at the same moment. So `feed`, whichever table it reads, finds the change there.
+- Two streams don't wait for each other, so the later record may come after a record of a greater version. Therefore
+  documents are compared with the stored ones before they are written or removed (stores/versioned_documents.py).
+- A removed document leaves nothing to compare with, so an older put of the stream that is behind may write a document
+  again. The record of the delete comes after it in the same stream, and removes the document.
+
+So a building table must be followed too, or the old version of `publish` would leave out later records.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..config import DAY_MS
 from ..model.change import Change
+from ..model.timestamp import ms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +156,59 @@ def _is_expired_tombstone(change: Change, now_ms: int, horizon_ms: int, stored_e
     if expires_at is not None and stored_expires_at is not None:
         expires_at = stored_expires_at
     return expires_at is not None and expires_at * 1000 <= now_ms
+
+
+FOLLOWED_MS = DAY_MS
+"""How old a change may be for `publish` to follow a record of a building table, in milliseconds. `rebuild items fill`
+writes all changes of the write log to this table. If `publish` followed the old ones, it would send the key of every
+item to the private stores. A change that `apply` writes is young. `rebuild items switch` refuses to go on while `apply`
+is behind."""
+
+
+def follow(
+    decision: Decision, read_live: Callable[[], Change | None], now_ms: int, *, is_former: bool
+) -> Decision | None:
+    """Decide what is left of a decision about a record of the second table. Return ``None`` if nothing is.
+
+    The second table is being made (*building*), or it is the former live table. Exactly one row of this table matches:
+
+    ==========================================  ===========================  ==================================
+    decision about the record                   of a building table          of a former table
+    ==========================================  ===========================  ==================================
+    mend                                        mend in the second table     mend in the second table
+    publish, or remove because of a delete      if it is young and the live  unless the live table has a
+                                                table has the same version   greater version
+    remove because the row is gone              nothing                      if the live table has no row either
+    skip, because the collection is undeclared  nothing                      nothing
+    forget                                      forget                       forget
+    ==========================================  ===========================  ==================================
+
+    A row of a building table counts only if the live table has the same version, because an operator hasn't verified
+    the building table. A former table is as good as the live one: there `publish` may see a change before `apply` has
+    written it to the live table. To forget an item is always harmless, because `feed` compares the store with the live
+    table.
+
+    If the live table has the same version, the decision becomes that about the live table's change. Two writes of one
+    version may differ in the time of acceptance, and the document must show what the live table holds.
+
+    :param read_live: reads the item in the live table, with strong consistency. It is called only if the row decides.
+    :param is_former: whether the second table is the former live table.
+    """
+    match decision:
+        case ToMend() | ToForget():
+            return decision
+        case ToSkip():
+            return None
+        case ToRemove(change) if change.data is not None:  # the row is gone, because a delete leaves a tombstone
+            return decision if is_former and read_live() is None else None
+    if not (is_former or _is_young(decision.change, now_ms)):
+        return None
+    live, version = read_live(), decision.change.version
+    if live is not None and live.version == version:
+        return ToPublish(live) if isinstance(decision, ToPublish) else decision
+    return decision if is_former and (live is None or live.version < version) else None
+
+
+def _is_young(change: Change, now_ms: int) -> bool:
+    accepted_ms = ms_of(change.accepted_at)
+    return accepted_ms is not None and now_ms - accepted_ms < FOLLOWED_MS

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from ..stores.items import DynamoItems, Items
 from ..stores.key_queue import STORES, KeyQueue, SqsKeyQueue
 from ..stores.rows import BadRowError, image_of
 from ..stores.table import TableRecord
+from ..stores.versioned_documents import NewerDocuments, S3NewerDocuments
 from ..telemetry import Telemetry
-from .decide import Decision, ToForget, ToMend, ToPublish, ToRemove, decide
+from .decide import Decision, ToForget, ToMend, ToPublish, ToRemove, decide, follow
 from .heartbeat import report_heartbeats
 from .quarantine import RowQuarantine, S3RowQuarantine
 
@@ -55,6 +57,9 @@ class PublishSettings(NamedTuple):
     :param horizon_days: how long a tombstone lives, in days.
     :param collections: the declared collections, by name.
     :param feeds: the queue of each private store of this Region, by the store's name.
+    :param second_table: the items table that is kept in step with ``items_table`` while an operator rebuilds the items;
+        ``None`` if there is none.
+    :param follows_second: whether the second table is the former live table. Otherwise it is being made.
     """
 
     name: str
@@ -65,11 +70,24 @@ class PublishSettings(NamedTuple):
     horizon_days: int
     collections: Mapping[str, Collection]
     feeds: Mapping[str, FeedQueue] = MappingProxyType({})
+    second_table: str | None = None
+    follows_second: bool = False
 
     @property
     def horizon_ms(self) -> int:
         """How long a tombstone lives, in milliseconds."""
         return self.horizon_days * DAY_MS
+
+
+class SecondTable(NamedTuple):
+    """What `publish` needs while there are two items tables.
+
+    :param items: the second items table.
+    :param documents: the documents, which `publish` writes from two streams that don't wait for each other.
+    """
+
+    items: Items
+    documents: NewerDocuments
 
 
 class MalformedRow(NamedTuple):
@@ -116,7 +134,9 @@ class Batch(NamedTuple):
 class Publish:
     """The function `publish`, which writes documents from the records of the items stream.
 
+    :param items: the live items table.
     :param queues: the queue of each private store that the settings name, by the store's name.
+    :param second: the second table; given exactly if the settings name one.
     :param make_workers: returns what carries out the decisions of one batch. A simulation carries them out in turn.
     :param clock: returns the current time in Unix milliseconds.
     """
@@ -130,6 +150,7 @@ class Publish:
         telemetry: Telemetry,
         queues: Mapping[str, KeyQueue] = MappingProxyType({}),
         *,
+        second: SecondTable | None = None,
         make_workers: Callable[[], Executor] = _make_threads,
         clock: Callable[[], int] = now_ms,
     ) -> None:
@@ -139,6 +160,7 @@ class Publish:
         self._quarantine = quarantine
         self._telemetry = telemetry
         self._queues = queues
+        self._second = second
         self._make_workers = make_workers
         self._now_ms = clock
 
@@ -147,12 +169,19 @@ class Publish:
 
         Lambda sends the batch again from the earliest reported record on. Publishing a record twice is harmless.
         """
+        table = table_of(event["Records"])
+        is_second = self._second is not None and table == self._settings.second_table
+        if table not in (None, self._settings.items_table) and not is_second:
+            return self._leave_alone(table)
         batch = self._read_records(event["Records"])
+        items = self._second.items if self._second and is_second else self._items
         with self._make_workers() as workers:
+            failed = self._follow_batch(batch, workers) if is_second else set()
             # Start with the keys, and send those of items whose documents fail too. Otherwise an outage of S3 would
             # also stop the cache and the database.
             sends = [workers.submit(self._send_keys, feed, batch) for feed in self._settings.feeds.values()]
-            failed = {key for key in workers.map(self._carry_out, batch.decisions.values()) if key}
+            carry_out = partial(self._carry_out, items)
+            failed |= {key for key in workers.map(carry_out, batch.decisions.values()) if key}
             published = sum(
                 isinstance(decision, ToPublish) for key, decision in batch.decisions.items() if key not in failed
             )
@@ -166,6 +195,51 @@ class Publish:
         )
         return {"batchItemFailures": [{"itemIdentifier": batch.first_records[key]} for key in failed]}
 
+    def _leave_alone(self, table: str | None) -> dict[str, Any]:
+        """Leave the records of a table alone that the settings don't name.
+
+        Lambda begins to read the stream of a building table before all of it has the new version of `publish`, and
+        still reads that of a former table when the version after it has come. If `publish` took such records for those
+        of the live table, it would write documents from a table that may be unfinished.
+        """
+        self._telemetry.event(
+            "table_not_known",
+            "Records of an items table that this version of `publish` doesn't know are left alone.",
+            level="WARN",
+            table=table,
+        )
+        return {"batchItemFailures": []}
+
+    def _follow_batch(self, batch: Batch, workers: Executor) -> set[str]:
+        """Reduce the decisions about a batch of the second table to those to carry out. Return the keys that failed.
+
+        An item fails if its row of the live table can't be read.
+        """
+        failed: set[str] = set()
+        followed = workers.map(self._follow, list(batch.decisions.values()))
+        for key, decision in zip(list(batch.decisions), followed, strict=True):
+            if decision is None or isinstance(decision, Exception):
+                del batch.decisions[key]
+            else:
+                batch.decisions[key] = decision
+            if isinstance(decision, Exception):
+                failed.add(key)
+        return failed
+
+    def _follow(self, decision: Decision) -> Decision | Exception | None:
+        """Return what is left of a decision about the second table, or the error with which reading the row failed."""
+        key = decision.change.key
+        try:
+            return follow(
+                decision,
+                lambda: self._items.get_item(key, consistent=True),
+                self._now_ms(),
+                is_former=self._settings.follows_second,
+            )
+        except Exception as error:  # noqa: BLE001 (one item that fails must not stop the others)
+            self._report(error, decision.change)
+            return error
+
     def _read_records(self, records: Sequence[Event]) -> Batch:
         """Return one decision for each item, and every malformed row.
 
@@ -178,7 +252,7 @@ class Publish:
         for record in records:
             images = record["dynamodb"]
             old, new = _image_or_error(images.get("OldImage")), _image_or_error(images.get("NewImage"))
-            if isinstance(new, BadRowError):
+            if isinstance(new, BadRowError):  # of the second table too, because it may become the live one
                 batch.malformed_rows.append(MalformedRow(images["NewImage"], new))
                 batch.first_records.setdefault(new.key, images["SequenceNumber"])
                 new = None
@@ -209,14 +283,17 @@ class Publish:
                 batch.decisions[key] = decision
         return batch
 
-    def _carry_out(self, decision: Decision) -> str | None:
-        """Carry out the decision about one item. Return the item's key if this failed, otherwise ``None``."""
+    def _carry_out(self, items: Items, decision: Decision) -> str | None:
+        """Carry out the decision about one item. Return the item's key if this failed, otherwise ``None``.
+
+        :param items: the items table that the record is about.
+        """
         try:
             match decision:
                 case ToMend(change):
-                    self._mend(change)
+                    self._mend(items, change)
                 case ToPublish(change):
-                    self._publish(change)
+                    self._publish(change, is_live=items is self._items)
                 case ToRemove(change):
                     for key in all_document_keys(change.collection, change.item_id, change.owner):
                         self._documents.remove_document(key)
@@ -228,14 +305,17 @@ class Publish:
                         change_id=decision.change.change_id,
                     )
         except Exception as error:  # noqa: BLE001 (one item that fails must not stop the others)
-            self._telemetry.failure(
-                "publish_failed",
-                "A change could not be published; Lambda sends it again.",
-                error,
-                change_id=decision.change.change_id,
-            )
+            self._report(error, decision.change)
             return decision.change.key
         return None
+
+    def _report(self, error: Exception, change: Change) -> None:
+        self._telemetry.failure(
+            "publish_failed",
+            "A change could not be published; Lambda sends it again.",
+            error,
+            change_id=change.change_id,
+        )
 
     def _send_keys(self, feed: FeedQueue, batch: Batch) -> list[str]:
         """Send the keys of the batch's items to a private store's queue. Return the keys if this failed."""
@@ -274,7 +354,7 @@ class Publish:
         )
         return None
 
-    def _publish(self, change: Change) -> None:
+    def _publish(self, change: Change, *, is_live: bool) -> None:
         collection = self._settings.collections[change.collection]
         key = document_key(collection.read, change.collection, change.item_id, change.owner)
         if collection.moved:
@@ -283,14 +363,36 @@ class Publish:
             for other in all_document_keys(change.collection, change.item_id, change.owner):
                 if other != key:
                     self._documents.remove_document(other)
-        if change.data is None:
+        cache_control = collection.document_cache_control
+        if self._second is not None:
+            self._publish_newer(self._second.documents, key, change, cache_control, is_live=is_live)
+        elif change.data is None:
             self._documents.remove_document(key)
         else:
-            cache_control = collection.document_cache_control
             self._documents.put_document(key, change.representation(), change.version, cache_control)
 
-    def _mend(self, change: Change) -> None:
-        if self._items.apply(change) == "applied":
+    def _publish_newer(
+        self, documents: NewerDocuments, key: str, change: Change, cache_control: str, *, is_live: bool
+    ) -> None:
+        """Write or remove an item's document, unless it is newer than the change.
+
+        A record of the live table writes a document of the same version again, as ever. `rebuild documents` depends on
+        this. A record of the second table doesn't, because the document is published already.
+        """
+        if change.data is None:
+            documents.remove_older(key, change.version)
+            return
+
+        def may_create() -> bool:
+            live = self._items.get_item(change.key, consistent=True)
+            return live is None or live.version <= change.version
+
+        documents.put_newer(
+            key, change.representation(), change.version, cache_control, rewrite=is_live, may_create=may_create
+        )
+
+    def _mend(self, items: Items, change: Change) -> None:
+        if items.apply(change) == "applied":
             self._telemetry.event(
                 "regression_mended",
                 "An item was replaced by an older version or removed; `publish` has applied the greater version again.",
@@ -298,6 +400,16 @@ class Publish:
                 metrics={"RegressionsMended": 1},
                 change_id=change.change_id,
             )
+
+
+def table_of(records: Sequence[Event]) -> str | None:
+    """Return the name of the items table whose stream a batch of records is from; ``None`` if the records don't say it.
+
+    All records of a batch are from one stream. The records of an operator's command don't name one. They hold rows of
+    the live table.
+    """
+    arn = records[0].get("eventSourceARN", "") if records else ""
+    return arn.partition(":table/")[2].partition("/")[0] or None
 
 
 def _image_or_error(image: TableRecord | None) -> Change | BadRowError | None:
@@ -340,14 +452,22 @@ def make_publish() -> Function:
     telemetry = Telemetry("publish", settings.name)
     dynamodb = BotoClient("dynamodb", attempts=5)
     s3 = BotoClient("s3", attempts=5, connections=WORKERS)
-    items = DynamoItems(dynamodb, settings.items_table, horizon_ms=settings.horizon_ms, telemetry=telemetry)
-    documents = S3Documents(s3, settings.documents_bucket)
+
+    def items_in(table: str) -> Items:
+        return DynamoItems(dynamodb, table, horizon_ms=settings.horizon_ms, telemetry=telemetry)
+
+    second = None
+    if settings.second_table is not None:
+        second = SecondTable(items_in(settings.second_table), S3NewerDocuments(s3, settings.documents_bucket))
+    items, documents = items_in(settings.items_table), S3Documents(s3, settings.documents_bucket)
     quarantine = S3RowQuarantine(s3, settings.log_bucket, settings.quarantine_prefix)
-    publish = Publish(settings, items, documents, quarantine, telemetry, _make_queues(settings))
+    publish = Publish(settings, items, documents, quarantine, telemetry, _make_queues(settings), second=second)
     region = os.environ["AWS_REGION"]
 
     def serve(event: Event, _: Any) -> dict[str, Any]:
-        report_heartbeats(event["Records"], region, now_ms(), telemetry)
+        # Leave out the heartbeats in the second table. They are copies, and older than those in the live table.
+        if table_of(event["Records"]) in (None, settings.items_table):
+            report_heartbeats(event["Records"], region, now_ms(), telemetry)
         return publish(event)
 
     return serve

@@ -3,12 +3,15 @@
 One read of the stored versions shows which changes are newer than the stored ones. Then batches of PartiQL statements
 write these newer changes.
 
-The table and the outcomes are the same as if :meth:`DynamoItems.apply` had applied each change. Every statement is
+The table ends up the same as if :meth:`DynamoItems.apply` had applied each change, because every statement is
 conditional on what the read returned. So a stale read or a concurrent writer costs an extra call, but never loses a
-change. If a statement's condition fails, or if DynamoDB doesn't accept the statement, :meth:`DynamoItems.apply` applies
-the change instead. It also applies a change to a malformed row, because its PutItem replaces the whole row, while an
-UPDATE leaves attributes behind. The read doesn't return an item's data. So if only the data or another attribute that
-isn't read is malformed, a change with the row's own version counts as a duplicate; a newer change replaces the row.
+change. Only an outcome may differ: if a stale read returns a change's own version although the item has a greater one
+by now, the change counts as a duplicate and not as superseded.
+
+If a statement's condition fails, or if DynamoDB doesn't accept the statement, :meth:`DynamoItems.apply` applies the
+change instead. It also applies a change to a malformed row, because its PutItem replaces the whole row, while an UPDATE
+leaves attributes behind. The read doesn't return an item's data. So if only the data or another attribute that isn't
+read is malformed, a change with the row's own version counts as a duplicate; a newer change replaces the row.
 
 AWS documents the behaviour that this module relies on:
 
@@ -81,7 +84,7 @@ class BulkItems(Items, Protocol):
     def apply_all(self, changes: Sequence[Change]) -> Counter[ApplyOutcome]:
         """Apply up to :data:`MAX_CHANGES` changes of different items, in any order.
 
-        The outcomes are the same as if ``apply`` had applied each change. If this method raises an error, some of the
+        The items end up the same as if ``apply`` had applied each change. If this method raises an error, some of the
         changes may have been applied. The caller may safely apply all of them again.
 
         :returns: the number of changes with each outcome. Every change has exactly one outcome.

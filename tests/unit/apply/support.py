@@ -7,7 +7,7 @@ from typing import Any
 
 from readplane.apply.handler import Apply, ApplySettings, ApplyStores
 from readplane.apply.notifications import ApplyQueue
-from readplane.apply.tally import CountedObjects
+from readplane.apply.tally import CountedObjects, Delivery
 from readplane.stores.items_bulk import BulkItems
 from readplane.telemetry import Telemetry
 from tests.unit.support import COLLECTIONS, MemoryLog, event, kinesis_event
@@ -25,8 +25,8 @@ class MemoryCountedObjects:
         self._messages: dict[str, str | None] = {}
         """The message for which each object is reserved, by the object's key; ``None`` if the object is counted."""
 
-    def start_count(self, key: str, message_id: str, now_ms: int) -> bool:
-        return self._messages.setdefault(key, message_id) == message_id
+    def start_count(self, key: str, delivery: Delivery, now_ms: int) -> bool:
+        return self._messages.setdefault(key, delivery.message_id) == delivery.message_id
 
     def finish_count(self, key: str, now_ms: int) -> None:
         self._messages[key] = None

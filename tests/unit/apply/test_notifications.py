@@ -111,7 +111,8 @@ def test_a_key_is_decoded_as_the_standard_library_decodes_it(encoded: str) -> No
 
 
 def test_the_test_message_of_s3_announces_no_object() -> None:
-    test = {"Records": [{"messageId": "m", "body": json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})}]}
+    body = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})
+    test = {"Records": [{"messageId": "m", "receiptHandle": "r", "body": body}]}
     assert apply_with(MemoryItems(), MemoryLog())(test) == {"batchItemFailures": []}
 
 

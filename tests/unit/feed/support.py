@@ -1,6 +1,6 @@
-"""Helpers of the tests of `feed`: the items table with Scan, and a cache and a database that are kept in memory."""
+"""Helpers of the tests of `feed`: a cache and a database that are kept in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from readplane.model.change import Change
@@ -10,40 +10,12 @@ from readplane.stores.relational.errors import UnreachableError
 from readplane.stores.relational.writer import RelationalVersion, RowFailure, UpsertOutcome
 from readplane.stores.resp import Answer, RespError
 from readplane.telemetry import Telemetry
-from tests.fakes.dynamodb import MemoryDynamo
-from tests.fakes.expressions import projected_item
 
 CACHE_SETTINGS = CacheSettings(
     "valkey", "h", 1, tls=False, user=None, iam_name=None, serverless=False, generation=1, collections=frozenset()
 )
 ENTRY_MS = (CACHE_SETTINGS.fresh_seconds + CACHE_SETTINGS.stale_seconds) * 1000
 """The greatest lifetime of an entry of the cache, in milliseconds."""
-
-
-class ScannedDynamo(MemoryDynamo):
-    """A fake of the items table that also supports Scan, in the order of the keys."""
-
-    def __init__(self) -> None:
-        super().__init__("items")
-        self._operations["Scan"] = self._scan
-
-    def _scan(
-        self,
-        *,
-        TableName: str,  # noqa: N803
-        Limit: int,  # noqa: N803
-        ProjectionExpression: str,  # noqa: N803
-        ExclusiveStartKey: Mapping[str, Any] | None = None,  # noqa: N803
-    ) -> dict[str, Any]:
-        self._check_table(TableName)
-        after = ExclusiveStartKey["pk"]["S"] if ExclusiveStartKey else ""
-        keys = sorted(key for key in self.items if key > after)[:Limit]
-        response: dict[str, Any] = {
-            "Items": [projected_item(ProjectionExpression, self.items[key], {}) for key in keys]
-        }
-        if len(keys) == Limit:
-            response["LastEvaluatedKey"] = {"pk": {"S": keys[-1]}}
-        return response
 
 
 class MemoryWriter:

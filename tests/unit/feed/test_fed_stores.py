@@ -25,19 +25,19 @@ FLOORS = ("", version_at(NOW_MS - 5), version_at(NOW_MS + 9))
 
 ROWS = st.dictionaries(
     st.sampled_from([change(item_id).key for item_id in IDS]),
-    st.none() | st.tuples(st.integers(-9, 9), st.booleans()),
+    st.none() | st.tuples(st.integers(-9, 9), st.booleans(), st.integers(0, 1)),
     min_size=1,
 )
 
 
-def rows_of(drawn: dict[str, tuple[int, bool] | None]) -> dict[str, Change | None]:
-    """Return rows of the items table. Equal versions have equal data, as in the table."""
-    return {
-        key: None
-        if entry is None
-        else change(key[-1], ms=NOW_MS + entry[0], tail=entry[1], data=None if entry[1] else f'{{"n":{entry[0]}}}')
-        for key, entry in drawn.items()
-    }
+def row_of(item_id: str, ms: int, is_deleted: bool, accepted_ms: int) -> Change:
+    """Return a row of the items table. Equal versions have equal data, but may be accepted at different times."""
+    data = None if is_deleted else f'{{"n":{ms}}}'
+    return change(item_id, ms=NOW_MS + ms, tail=is_deleted, data=data, accepted_ms=NOW_MS + accepted_ms)
+
+
+def rows_of(drawn: dict[str, tuple[int, bool, int] | None]) -> dict[str, Change | None]:
+    return {key: None if entry is None else row_of(key[-1], *entry) for key, entry in drawn.items()}
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def test_the_database_in_memory_is_a_postgresql(postgres: Any, writer: Any, step
     for drawn, floor in steps:
         rows = rows_of(drawn)
         assert real.write_rows(rows, NOW_MS, floor).failed == fake.write_rows(rows, NOW_MS, floor).failed == {}
-        stored = postgres.execute("SELECT item_id, version, deleted, data FROM readplane.products")
-        expected = [(entry.item_id, entry.version, entry.data is None, entry.data) for entry in memory.rows.values()]
-        assert sorted(stored) == sorted(expected)
+        stored = postgres.execute("SELECT item_id, version, as_of, deleted, data FROM readplane.products")
+        expected = {(row.item_id, row.version, row.as_of, row.data is None, row.data) for row in memory.rows.values()}
+        assert set(stored) == expected
     keys = [change(item_id).key for item_id in IDS]
     assert real.read_versions(keys) == fake.read_versions(keys)
     for after in (None, *keys):

@@ -12,7 +12,8 @@ from readplane.feed.messages import MAX_ROUNDS, MessageFeeder
 from readplane.model.change import Change
 from readplane.stores.key_queue import MAX_KEYS, StoreName, print_message
 from readplane.telemetry import Telemetry
-from tests.unit.feed.support import MemoryResp, MemoryWriter, ScannedDynamo, memory_entries
+from tests.fakes.dynamodb import MemoryDynamo
+from tests.unit.feed.support import MemoryResp, MemoryWriter, memory_entries
 from tests.unit.mangled_rows import row_of
 from tests.unit.support import ALICE, NOW_MS, change
 
@@ -53,7 +54,7 @@ class Feeding:
 
     def __init__(self, clock: Time) -> None:
         self.time = clock
-        self.table = ScannedDynamo()
+        self.table = MemoryDynamo()
         self.writer = MemoryWriter()
         self.cache = MemoryResp(lambda: clock.ms)
         telemetry = Telemetry("feed", "demo")

@@ -20,7 +20,6 @@ from readplane.poll.errors import BackOfficeError, ChunkMissingError, LeaseLostE
 from readplane.poll.handler import Poll
 from readplane.poll.poll_stores import PollStores
 from readplane.poll.quarantine import QuarantineEntry
-from readplane.poll.snapshot_documents import StoredDocument
 from readplane.poll.source.settings import Source, StoredSecret
 from readplane.poll.source.translate import UntranslatableRecord
 from readplane.poll.switch import Switch
@@ -28,6 +27,7 @@ from readplane.poll.upstream.client import BackOfficeClient
 from readplane.poll.upstream.oauth2 import AccessTokens
 from readplane.poll.upstream.request import BackOfficeRequest
 from readplane.poll.upstream.response import BackOfficeResponse, Fetch
+from readplane.stores.versioned_documents import StoredDocument
 from readplane.telemetry import Telemetry
 from tests.fakes.apis.server import SECRET
 from tests.fakes.source_settings import add_defaults

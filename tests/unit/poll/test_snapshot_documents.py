@@ -7,7 +7,8 @@ import pytest
 
 from readplane.aws.boto import BotoClient
 from readplane.aws.faults import RefusedError
-from readplane.poll.snapshot_documents import S3SnapshotDocuments, StoredDocument
+from readplane.poll.snapshot_documents import S3SnapshotDocuments
+from readplane.stores.versioned_documents import StoredDocument
 from tests.fakes.moto_aws import Aws
 from tests.unit.poll.s3 import RefusingS3, new_bucket
 

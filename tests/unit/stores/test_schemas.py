@@ -29,6 +29,19 @@ def test_each_version_of_a_function_reads_the_schemas_that_were_deployed_with_it
     assert read_schemas(make_client("s3"), newer) == {"products": {"type": "array"}}
 
 
+@pytest.mark.parametrize("removes_object", [False, True])
+def test_an_older_version_of_a_function_reads_its_schemas_after_they_were_removed(*, removes_object: bool) -> None:
+    """A later apply removed the collection's schema, or all of the object."""
+    s3 = new_bucket()
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    older = put(s3, {"products": {"type": "object"}})
+    if removes_object:
+        s3.delete_object(Bucket="bucket", Key="config/schemas.json")
+    else:
+        assert read_schemas(make_client("s3"), put(s3, {})) == {}
+    assert read_schemas(make_client("s3"), older) == {"products": {"type": "object"}}
+
+
 def test_schemas_with_another_hash_than_the_deployed_one_are_refused() -> None:
     s3 = new_bucket()
     s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
