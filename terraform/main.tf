@@ -84,6 +84,8 @@ module "readplane" {
 
   identity_pool = var.identity_pool
 
+  items = var.items
+
   network = var.network
 
   relational = var.relational

@@ -118,8 +118,23 @@ output "sign_in_url" {
 }
 
 output "items_table" {
-  description = "Name of the items table. It is the same in every Region."
+  description = "Name of the live items table. It is the same in every Region."
   value       = module.readplane.items_table
+}
+
+output "items_generations" {
+  description = <<-EOT
+    Generations of the items tables: the live one, and the one that is being made or was live before (null without).
+  EOT
+  value       = module.readplane.items_generations
+}
+
+output "second_items_table" {
+  description = <<-EOT
+    Name of the items table beside the live one, which is being made or was live before; null without one. It is the
+    same in every Region.
+  EOT
+  value       = module.readplane.second_items_table
 }
 
 output "documents_bucket" {

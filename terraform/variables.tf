@@ -491,6 +491,14 @@ variable "identity_pool" {
   default     = null
 }
 
+# --- Items
+
+variable "items" {
+  description = "The generations of the items table. See docs/variables.md#items."
+  type        = any
+  default     = null
+}
+
 # --- Network
 
 variable "network" {

@@ -6,11 +6,14 @@ mock_provider "aws" {
 }
 
 variables {
-  name         = "readplane"
-  code         = { zip = "tests/mocks/artefact.txt", architecture = "arm64", layers = [] }
-  function     = { memory_mb = 1024, timeout_seconds = 60, reserved_concurrency = 10 }
-  vpc          = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0f"] }
-  items        = { name = "readplane-items", arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items" }
+  name     = "readplane"
+  code     = { zip = "tests/mocks/artefact.txt", architecture = "arm64", layers = [] }
+  function = { memory_mb = 1024, timeout_seconds = 60, reserved_concurrency = 10 }
+  vpc      = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0f"] }
+  items = {
+    name = "readplane-items"
+    arns = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
+  }
   horizon_days = 30
   collections = {
     products = { read = "public", relational = "{\"fields\":{},\"sort\":[]}" }

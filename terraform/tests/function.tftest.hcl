@@ -101,6 +101,38 @@ run "in_a_vpc" {
   }
 }
 
+run "with_temporary_statements" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    temporary_statements = [{
+      Sid      = "FoldBothTables"
+      Action   = ["dynamodb:PutItem"]
+      Resource = ["arn:aws:dynamodb:eu-central-1:111122223333:table/items"]
+    }]
+    expected_statements = [{
+      Sid      = "FoldBothTables"
+      Effect   = "Allow"
+      Action   = ["dynamodb:PutItem"]
+      Resource = ["arn:aws:dynamodb:eu-central-1:111122223333:table/items"]
+    }]
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.temporary[0].policy).Statement == var.expected_statements
+    error_message = "Terraform can remove these statements later than it changes the others."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.this.policy, "FoldBothTables")
+    error_message = "The other policy doesn't have them."
+  }
+}
+
 run "with_a_policy_that_is_too_long" {
   command = plan
 
@@ -300,6 +332,11 @@ run "with_required_variables_only" {
     kms_key_arn          = null
     alarms               = false
     statements           = []
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.temporary) == 0
+    error_message = "Without temporary statements, there is one policy."
   }
 
   assert {

@@ -7,10 +7,13 @@ mock_provider "aws" {
 variables {
   name         = "readplane"
   other_region = "eu-west-1"
-  items        = { name = "readplane-items", arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items" }
-  kms_key_arn  = "arn:aws:kms:eu-central-1:111122223333:key/k"
-  roles        = { path = "/platform/", permissions_boundary = "arn:aws:iam::111122223333:policy/boundary" }
-  alarms       = true
+  items = {
+    name = "readplane-items"
+    arns = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
+  }
+  kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/k"
+  roles       = { path = "/platform/", permissions_boundary = "arn:aws:iam::111122223333:policy/boundary" }
+  alarms      = true
   alarm_actions = {
     page   = ["arn:aws:sns:eu-central-1:111122223333:operators"]
     ticket = ["arn:aws:sns:eu-central-1:111122223333:team"]

@@ -1,42 +1,26 @@
-mock_provider "aws" {
-  source          = "./tests/mocks"
-  override_during = plan
-}
+# Tests of the items table (module items) and of its replica (module items_replica).
 
 mock_provider "aws" {
-  alias           = "replica"
   source          = "./tests/mocks"
   override_during = plan
 }
 
 variables {
-  name                = "readplane"
-  replica             = true
+  name                = "readplane-items"
   kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/k"
-  replica_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/r"
   deletion_protection = true
-
-  replica_deletion_protection = true
 }
 
-run "two_regions" {
+run "table" {
   command = plan
 
   module {
     source = "./modules/items"
   }
 
-  providers = {
-    aws         = aws
-    aws.replica = aws.replica
-  }
-
   assert {
-    condition = (
-      aws_dynamodb_table.this.deletion_protection_enabled
-      && aws_dynamodb_table_replica.this[0].deletion_protection_enabled
-    )
-    error_message = "The items can't be deleted in any Region."
+    condition     = aws_dynamodb_table.this.deletion_protection_enabled
+    error_message = "The items can't be deleted."
   }
 
   assert {
@@ -66,21 +50,13 @@ run "two_regions" {
   }
 
   assert {
-    condition = (
-      aws_dynamodb_table.this.point_in_time_recovery[0].enabled
-      && aws_dynamodb_table_replica.this[0].point_in_time_recovery
-    )
-    error_message = "Every Region has point-in-time recovery."
+    condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled
+    error_message = "The table has point-in-time recovery."
   }
 
   assert {
     condition     = aws_dynamodb_table.this.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     error_message = "The table is encrypted with the key of its Region."
-  }
-
-  assert {
-    condition     = aws_dynamodb_table_replica.this[0].kms_key_arn == "arn:aws:kms:eu-west-1:111122223333:key/r"
-    error_message = "The replica is encrypted with the key of its Region."
   }
 
   assert {
@@ -103,53 +79,26 @@ run "two_regions" {
   }
 
   assert {
-    condition     = output.primary.arn == "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+    condition     = output.table.arn == "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
     error_message = "The primary Region works on its own copy of the table."
   }
 
   assert {
-    condition     = output.primary.stream_arn == "${output.primary.arn}/stream/2026-01-01T00:00:00.000"
+    condition     = output.table.stream_arn == "${output.table.arn}/stream/2026-01-01T00:00:00.000"
     error_message = "The primary Region reads its own stream."
-  }
-
-  assert {
-    condition     = output.replica.arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
-    error_message = "The replica Region works on its own copy of the table."
-  }
-
-  assert {
-    condition     = output.replica.index_name == output.primary.index_name
-    error_message = "Both copies have the same index."
-  }
-
-  assert {
-    condition     = data.aws_dynamodb_table.replica[0].name == "readplane-items"
-    error_message = "The replica's stream is looked up by the name in the replica's ARN."
   }
 }
 
-run "one_region" {
+run "unprotected_table_without_a_key" {
   command = plan
 
   module {
     source = "./modules/items"
   }
 
-  providers = {
-    aws         = aws
-    aws.replica = aws.replica
-  }
-
   variables {
-    replica             = false
     kms_key_arn         = null
-    replica_kms_key_arn = null
     deletion_protection = false
-  }
-
-  assert {
-    condition     = length(aws_dynamodb_table_replica.this) == 0 && output.replica == null
-    error_message = "replica = false creates no replica."
   }
 
   assert {
@@ -160,5 +109,69 @@ run "one_region" {
   assert {
     condition     = !contains(aws_dynamodb_table.this.server_side_encryption[*].enabled, true)
     error_message = "Without a key, DynamoDB's own key encrypts."
+  }
+}
+
+run "replica" {
+  command = plan
+
+  module {
+    source = "./modules/items_replica"
+  }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/r"
+    table = {
+      arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+      index_name = "by_collection"
+    }
+  }
+
+  assert {
+    condition     = aws_dynamodb_table_replica.this.deletion_protection_enabled
+    error_message = "The replica can't be deleted."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table_replica.this.point_in_time_recovery
+    error_message = "Every Region has point-in-time recovery."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table_replica.this.kms_key_arn == "arn:aws:kms:eu-west-1:111122223333:key/r"
+    error_message = "The replica is encrypted with the key of its Region."
+  }
+
+  assert {
+    condition     = output.table.arn == "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"
+    error_message = "The replica Region works on its own copy of the table."
+  }
+
+  assert {
+    condition     = output.table.name == "readplane-items"
+    error_message = "The replica's stream is looked up by the name in the replica's ARN."
+  }
+
+  assert {
+    condition     = output.table.index_name == "by_collection"
+    error_message = "Both copies have the same index."
+  }
+}
+
+run "unprotected_replica" {
+  command = plan
+
+  module {
+    source = "./modules/items_replica"
+  }
+
+  variables {
+    table               = { arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items", index_name = "i" }
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = !aws_dynamodb_table_replica.this.deletion_protection_enabled
+    error_message = "deletion_protection = false lets the replica be deleted."
   }
 }

@@ -75,6 +75,7 @@ run "existing_keys_and_a_collection_that_goes" {
       user_pool     = "own"
       release       = null
       edge          = null
+      items         = { live = 1, building = null, former = null }
     }
     statements = ["AccountDecides", "WriteLogNotifiesQueue", "AlarmsPublish", "LogsEncrypt"]
     # Function -> the collections that it knows.
@@ -222,5 +223,122 @@ run "own_keys_and_a_protected_source" {
       length(module.replica_guard) == 0 && jsondecode(aws_ssm_parameter.record.insecure_value).replica == null
     )
     error_message = "A stack in one Region has no replica to guard."
+  }
+}
+
+run "items_table_beside_the_live_one" {
+  command = plan
+
+  module {
+    source = "./modules/readplane"
+  }
+
+  providers = {
+    aws         = aws
+    aws.replica = aws.replica
+    aws.edge    = aws.edge
+  }
+
+  # What the last apply left, and what `ops/readplane rebuild items verify` found.
+  override_data {
+    target = module.record.data.aws_ssm_parameters_by_path.this
+    values = {
+      names = ["/readplane/readplane/record", "/readplane/readplane/rebuild"]
+      values = [
+        "{\"items\":{\"live\":1,\"building\":2,\"former\":null}}",
+        "{\"verified\":2}",
+      ]
+    }
+  }
+
+  override_resource {
+    target          = module.items["2"].aws_dynamodb_table.this
+    override_during = plan
+    values = {
+      arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2"
+      stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2/stream/s"
+    }
+  }
+
+  override_resource {
+    target          = module.items_replica["2"].aws_dynamodb_table_replica.this
+    override_during = plan
+    values          = { arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items-2" }
+  }
+
+  variables {
+    replica     = { region = "eu-west-1" }
+    collections = { products = { read = "public", write_groups = ["editors"] } }
+    items       = { live = 2, former = 1 }
+    recorded    = "{\"live\":2,\"building\":null,\"former\":1}"
+
+    # What the assertions below expect: the tables of each Region, in an order that a switch leaves as it is.
+    tables = {
+      primary = [
+        "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items",
+        "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2",
+      ]
+      replica = [
+        "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items",
+        "arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items-2",
+      ]
+    }
+  }
+
+  assert {
+    condition     = [output.items_table, output.second_items_table] == ["readplane-items-2", "readplane-items"]
+    error_message = "Operators and commands find both tables."
+  }
+
+  assert {
+    condition     = jsonencode(output.items_generations) == jsonencode(jsondecode(var.recorded))
+    error_message = "Commands find the generations."
+  }
+
+  assert {
+    condition     = !module.items["1"].deletion_protection && module.items["2"].deletion_protection
+    error_message = "Only the live table is protected, so that one apply can remove the other one."
+  }
+
+  assert {
+    condition = alltrue([
+      for region in [module.primary, module.replica[0]] :
+      jsondecode(region.settings.publish).items_table == "readplane-items-2"
+    ])
+    error_message = "Both Regions publish the live table."
+  }
+
+  assert {
+    condition = alltrue([
+      for region in [module.primary, module.replica[0]] :
+      jsondecode(region.settings.publish).second_table == "readplane-items"
+    ])
+    error_message = "Both Regions know the table that was live before."
+  }
+
+  assert {
+    condition = contains(
+      jsondecode(module.primary.policies.functions.read).Statement[*].Resource, var.tables.primary
+    )
+    error_message = "The functions of the primary Region may read both tables there."
+  }
+
+  assert {
+    condition = contains(
+      jsondecode(module.replica[0].policies.functions.read).Statement[*].Resource, var.tables.replica
+    )
+    error_message = "The functions of the replica Region may read both tables there."
+  }
+
+  assert {
+    condition = contains(
+      jsondecode(module.heartbeat[0].policies.write).Statement[*].Resource, var.tables.primary
+    )
+    error_message = "The heartbeat may be written in both tables."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ssm_parameter.record.insecure_value).items == jsondecode(var.recorded)
+    error_message = "The record says which tables there are."
   }
 }

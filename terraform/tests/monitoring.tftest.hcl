@@ -13,6 +13,7 @@ override_resource {
 
 variables {
   name          = "readplane"
+  items_table   = "readplane-items"
   notify        = { emails = ["operations@example.com"], phone_numbers = ["+4915112345678"] }
   kms_key_arn   = "arn:aws:kms:eu-central-1:111122223333:key/k"
   alarm_actions = ["arn:aws:sns:eu-central-1:111122223333:operators"]

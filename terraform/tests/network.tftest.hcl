@@ -26,8 +26,11 @@ mock_provider "aws" {
 }
 
 variables {
-  name          = "readplane"
-  items         = { arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items", index_name = "by-owner" }
+  name = "readplane"
+  items = {
+    arns       = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
+    index_name = "by-owner"
+  }
   documents_arn = "arn:aws:s3:::readplane-documents-111122223333-eu-central-1"
 
   kms_key_arn        = "arn:aws:kms:eu-central-1:111122223333:key/k"

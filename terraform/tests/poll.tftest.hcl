@@ -87,7 +87,7 @@ variables {
 
   items = {
     name       = "readplane-items"
-    arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+    arns       = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
     index_name = "by_collection"
   }
 

@@ -218,7 +218,7 @@ run "two_regions_with_keys_and_polled_back_offices" {
         }
       },
     ]
-    items         = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
+    primary_items = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
     replica_items = ["arn:aws:dynamodb:eu-west-1:111122223333:table/readplane-items"]
     replica_key   = ["arn:aws:kms:eu-west-1:111122223333:key/99999999-8888-7777-6666-555555555555"]
     freshness = {
@@ -317,12 +317,12 @@ run "two_regions_with_keys_and_polled_back_offices" {
 
   assert {
     condition = { for s in jsondecode(output.policies.functions.apply).Statement : s.Sid => s.Resource
-    }["FoldItems"] == var.items
+    }["FoldItems"] == var.primary_items
     error_message = "The primary Region's functions use its own table."
   }
 
   assert {
-    condition     = module.items.deletion_protection && module.identity.deletion_protection
+    condition     = module.items["1"].deletion_protection && module.identity.deletion_protection
     error_message = "By default, nobody can delete items and users."
   }
 
@@ -844,7 +844,7 @@ run "one_region_without_key" {
   }
 
   assert {
-    condition     = !module.items.deletion_protection && !module.identity.deletion_protection
+    condition     = !module.items["1"].deletion_protection && !module.identity.deletion_protection
     error_message = "A stack without deletion protection can be destroyed."
   }
 

@@ -553,7 +553,7 @@ run "keyed_cached_and_documents_from_s3" {
   }
 
   assert {
-    condition = aws_lambda_event_source_mapping.publish.function_response_types == toset([
+    condition = aws_lambda_event_source_mapping.publish["1"].function_response_types == toset([
       "ReportBatchItemFailures"
     ])
     error_message = "One failed record doesn't bring back the records before it."
@@ -570,34 +570,34 @@ run "keyed_cached_and_documents_from_s3" {
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.publish.event_source_arn == var.items.stream_arn
+    condition     = aws_lambda_event_source_mapping.publish["1"].event_source_arn == var.items.stream_arn
     error_message = "publish reads the items stream."
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.publish.starting_position == "TRIM_HORIZON"
+    condition     = aws_lambda_event_source_mapping.publish["1"].starting_position == "TRIM_HORIZON"
     error_message = "publish gets every record from the start."
   }
 
   assert {
-    condition = toset(aws_lambda_event_source_mapping.publish.filter_criteria[0].filter[*].pattern) == toset(
+    condition = toset(aws_lambda_event_source_mapping.publish["1"].filter_criteria[0].filter[*].pattern) == toset(
       var.publish_patterns
     )
     error_message = "Lambda invokes publish for items and heartbeats only."
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.publish.bisect_batch_on_function_error
+    condition     = aws_lambda_event_source_mapping.publish["1"].bisect_batch_on_function_error
     error_message = "Lambda narrows down which record fails."
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.publish.maximum_record_age_in_seconds == 21600
+    condition     = aws_lambda_event_source_mapping.publish["1"].maximum_record_age_in_seconds == 21600
     error_message = "Lambda retries for a limited time."
   }
 
   assert {
-    condition = one(aws_lambda_event_source_mapping.publish.destination_config[0].on_failure).destination_arn == (
+    condition = one(aws_lambda_event_source_mapping.publish["1"].destination_config[0].on_failure).destination_arn == (
       "arn:aws:s3:::a-bucket"
     )
     error_message = "S3 keeps the records that publish can't handle."
@@ -868,6 +868,54 @@ run "the_functions_that_apply" {
   assert {
     condition     = alltrue([for schedule in aws_scheduler_schedule.daily : schedule.kms_key_arn == var.kms_key_arn])
     error_message = "The stack's key encrypts the schedules."
+  }
+}
+
+run "daily_calls_with_canary_deployments" {
+  command = plan
+
+  module {
+    source = "./modules/region"
+  }
+
+  override_resource {
+    target          = module.function["read"].aws_lambda_alias.released
+    override_during = plan
+    values          = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:readplane-read:released-1" }
+  }
+
+  override_resource {
+    target          = module.function["read"].aws_lambda_alias.this
+    override_during = plan
+    values          = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:readplane-read:live" }
+  }
+
+  variables {
+    release = { alias = "released-1", called = true }
+    called = [
+      "arn:aws:lambda:eu-central-1:111122223333:function:readplane-read:released-1",
+      "arn:aws:lambda:eu-central-1:111122223333:function:readplane-read:live",
+    ]
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.daily) == 10
+    error_message = "Every function has two daily calls."
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.daily["read"].target[0].arn == var.called[0]
+    error_message = "Each function is called by the alias of its clients."
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.daily["read-live"].target[0].arn == var.called[1]
+    error_message = "Its newest version is called too, so that it stays in service until it is deployed."
+  }
+
+  assert {
+    condition     = length(setsubtract(var.called, jsondecode(output.policies.daily.policy).Statement[0].Resource)) == 0
+    error_message = "The role may call both aliases."
   }
 }
 

@@ -341,9 +341,14 @@ run "old_versions" {
   # Every prefix of the bucket but config/: those of this module, and those of quarantine, failed batches and archive.
   assert {
     condition = toset(module.bucket.noncurrent_prefixes) == toset([
-      "aws/", "config/jobs/", "contract/", "errors/", "log/", "quarantine/", "stream/",
+      "aws/", "config/jobs/", "contract/", "errors/", "exports/", "log/", "quarantine/", "stream/",
     ])
     error_message = "S3 deletes old versions everywhere but under config/, which older versions of functions read."
+  }
+
+  assert {
+    condition     = module.bucket.expirations == tomap({ "exports/" = 7 })
+    error_message = "S3 deletes what an interrupted export has left, and nothing that the items are rebuilt from."
   }
 }
 

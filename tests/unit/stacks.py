@@ -7,6 +7,7 @@ from tests.unit.planned import SOURCE, errors, terraform_test
 
 ALARMS = "tests/alarms/stack.tftest.hcl"
 CACHES = "tests/alarms/caches.tftest.hcl"
+SECOND_TABLE = "tests/alarms/second_table.tftest.hcl"
 CACHED_ROUTES = "tests/cached_routes/stacks.tftest.hcl"
 ORGANISATION = "tests/adoption.tftest.hcl"
 FIREWALL = "tests/firewall.tftest.hcl"
@@ -22,7 +23,7 @@ def plan(folder: Path) -> PlannedStacks:
     """
     organisation, other_runs, _ = (SOURCE / ORGANISATION).read_text().partition('\nrun "own_pool')
     assert other_runs
-    texts = {name: (SOURCE / name).read_text() for name in (ALARMS, CACHES, CACHED_ROUTES, FIREWALL)} | {
+    texts = {name: (SOURCE / name).read_text() for name in (ALARMS, CACHES, SECOND_TABLE, CACHED_ROUTES, FIREWALL)} | {
         ORGANISATION: organisation
     }
     names = {name.removeprefix("tests/").replace("/", "-"): name for name in texts}

@@ -117,6 +117,14 @@ locals {
   } if length(local.backend_routes) > 0]
 }
 
+locals {
+  # The aliases that the authorizer may call. functions.tf says why there may be two.
+  has_key_authorizer = var.key_authorizer != null && length(local.key_routes) > 0
+  authorizer_aliases = local.has_key_authorizer ? compact([
+    var.key_authorizer.qualifier, var.key_authorizer.released_alias,
+  ]) : []
+}
+
 # Allows the API to ask which backend a key opens. An import gives each authorizer a new id, so the permission can't
 # name one. The API has only one authorizer that calls a function.
 #
@@ -124,24 +132,12 @@ locals {
 # one, and Lambda refuses a second statement with the same id. Version 0.1.0 used "…-api-key-authorizer" for one
 # authorizer.
 resource "aws_lambda_permission" "authorizer" {
-  count = var.key_authorizer == null || length(local.key_routes) == 0 ? 0 : 1
+  count = length(local.authorizer_aliases)
 
   statement_id  = "${var.name}-api-authorizers"
   action        = "lambda:InvokeFunction"
   function_name = var.key_authorizer.function_name
-  qualifier     = var.key_authorizer.qualifier
-  principal     = "apigateway.amazonaws.com"
-  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/*"
-}
-
-# The same for the alias that CodeDeploy moves (functions.tf).
-resource "aws_lambda_permission" "authorizer_released" {
-  count = length(aws_lambda_permission.authorizer) == 1 && try(var.key_authorizer.released_alias, null) != null ? 1 : 0
-
-  statement_id  = "${var.name}-api-authorizers"
-  action        = "lambda:InvokeFunction"
-  function_name = var.key_authorizer.function_name
-  qualifier     = var.key_authorizer.released_alias
+  qualifier     = local.authorizer_aliases[count.index]
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/authorizers/*"
 }

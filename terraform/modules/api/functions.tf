@@ -11,9 +11,19 @@ locals {
   ) }
 
   # With one statement per route, some 50 collections would exceed the 20 KB that a function's policy may have.
-  permissions = { for call in distinct([
+  calls = { for call in distinct([
     for route in values(local.function_routes) : { function = route.function, method = route.method }
   ]) : "${call.function} ${call.method}" => call if !contains(local.unknown_functions, call.function) }
+
+  # The API may also call the alias that CodeDeploy moves, because it still calls one of the aliases while Terraform
+  # switches it to the other.
+  permissions = merge(
+    { for key, call in local.calls : key => merge(call, { alias = var.functions[call.function].qualifier }) },
+    { for key, call in local.calls : "${key} released" =>
+      merge(call, { alias = var.functions[call.function].released_alias })
+      if var.functions[call.function].released_alias != null
+    },
+  )
 }
 
 # Allows the API to invoke the functions, with one policy statement per function and HTTP method.
@@ -26,20 +36,7 @@ resource "aws_lambda_permission" "invoke" {
   statement_id  = "${var.name}-api-${each.value.method}"
   action        = "lambda:InvokeFunction"
   function_name = var.functions[each.value.function].function_name
-  qualifier     = var.functions[each.value.function].qualifier
-  principal     = "apigateway.amazonaws.com"
-  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/${each.value.method}/*"
-}
-
-# The same for the alias that CodeDeploy moves. The API may call both aliases, because it still calls one of them while
-# Terraform switches it to the other.
-resource "aws_lambda_permission" "invoke_released" {
-  for_each = { for key, call in local.permissions : key => call if var.functions[call.function].released_alias != null }
-
-  statement_id  = "${var.name}-api-${each.value.method}"
-  action        = "lambda:InvokeFunction"
-  function_name = var.functions[each.value.function].function_name
-  qualifier     = var.functions[each.value.function].released_alias
+  qualifier     = each.value.alias
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/${each.value.method}/*"
 }

@@ -68,9 +68,7 @@ resource "aws_api_gateway_stage" "this" {
   depends_on = [
     aws_cloudwatch_log_group.execution,
     aws_lambda_permission.authorizer,
-    aws_lambda_permission.authorizer_released,
     aws_lambda_permission.invoke,
-    aws_lambda_permission.invoke_released,
   ]
 }
 

@@ -44,3 +44,8 @@ output "noncurrent_prefixes" {
   description = "Key prefixes under which S3 deletes old versions, for tests; null means everywhere."
   value       = var.noncurrent_prefixes
 }
+
+output "expirations" {
+  description = "Key prefix -> age in days at which S3 deletes the objects under the prefix, for tests."
+  value       = var.expirations
+}

@@ -23,7 +23,7 @@ locals {
         Sid      = "ReadItems"
         Effect   = "Allow"
         Action   = ["dynamodb:DescribeTable", "dynamodb:GetItem"]
-        Resource = [var.items_arn]
+        Resource = var.items_arns
       }],
       var.kms_key_arn == null ? [] : [{
         Sid       = "UseKey"

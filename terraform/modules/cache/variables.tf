@@ -17,9 +17,9 @@ variable "network" {
   type        = object({ vpc_id = string, subnet_ids = list(string), functions_group_id = string })
 }
 
-variable "items_arn" {
-  description = "ARN of the items table in this Region, from which DAX reads."
-  type        = string
+variable "items_arns" {
+  description = "ARNs of the items tables in this Region, from which DAX reads."
+  type        = list(string)
 }
 
 variable "kms_key_arn" {

@@ -47,7 +47,7 @@ locals {
         # `feed` reads the items that a message names, and for the command `verify` all items. It writes none.
         Sid      = "ReadItems"
         Action   = ["dynamodb:BatchGetItem", "dynamodb:Scan"]
-        Resource = [var.items.arn]
+        Resource = var.items.arns
       },
     ],
     flatten(var.cache[*].statements),

@@ -46,8 +46,8 @@ variable "vpc" {
 }
 
 variable "items" {
-  description = "Name and ARN of the items table in this Region."
-  type        = object({ name = string, arn = string })
+  description = "Name of the live items table in this Region, and the ARNs of it and of a second one."
+  type        = object({ name = string, arns = list(string) })
 }
 
 variable "horizon_days" {

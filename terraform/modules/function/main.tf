@@ -86,6 +86,16 @@ locals {
   })
 }
 
+locals {
+  temporary_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in var.temporary_statements : merge({ Effect = "Allow" }, statement)]
+  })
+
+  # IAM counts the characters of all policies of a role together.
+  policy_size = length(local.policy) + (length(var.temporary_statements) > 0 ? length(local.temporary_policy) : 0)
+}
+
 # Policy statements for a function in a VPC. Lambda creates, describes and deletes network interfaces with the
 # function's own role. Lambda deletes and describes interfaces without naming one, so the Allow statements can't be
 # limited to some interfaces. The function's code needs none of these permissions, so the Deny statement refuses them to
@@ -151,12 +161,25 @@ resource "aws_iam_role_policy" "this" {
 
   lifecycle {
     precondition {
-      condition     = length(local.policy) <= 10240
+      condition     = local.policy_size <= 10240
       error_message = <<-EOT
-        The policy of ${local.function_name} has ${length(local.policy)} characters, and IAM allows a role 10240.
+        The policies of ${local.function_name} have ${local.policy_size} characters, and IAM allows a role 10240.
         Declare fewer sources, or secrets with shorter names.
       EOT
     }
+  }
+}
+
+resource "aws_iam_role_policy" "temporary" {
+  count = length(var.temporary_statements) > 0 ? 1 : 0
+
+  name   = "${var.function}-temporary"
+  role   = aws_iam_role.this.id
+  policy = local.temporary_policy
+
+  # Otherwise Terraform would delete the policy before it changes the function.
+  lifecycle {
+    create_before_destroy = true
   }
 }
 
@@ -262,5 +285,5 @@ resource "aws_lambda_function" "this" {
 
   # The role must have its policy before anything can invoke the function. Otherwise AWS would refuse the function's
   # first calls.
-  depends_on = [aws_iam_role_policy.this]
+  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.temporary]
 }

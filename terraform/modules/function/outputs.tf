@@ -3,6 +3,11 @@ output "arn" {
   value       = local.client_alias.arn
 }
 
+output "live_arn" {
+  description = "ARN of the alias `live`, for the daily call."
+  value       = aws_lambda_alias.this.arn
+}
+
 output "invoke_arn" {
   description = "Invoke ARN of the alias that is called, for API Gateway."
   value       = local.client_alias.invoke_arn
@@ -55,6 +60,11 @@ locals {
 output "policy" {
   description = "IAM policy of the function's role, for tests."
   value       = local.policy
+}
+
+output "temporary_policy" {
+  description = "IAM policy of the function's role that Terraform removes last, for tests; null without one."
+  value       = length(var.temporary_statements) > 0 ? local.temporary_policy : null
 }
 
 output "function" {

@@ -134,6 +134,19 @@ variable "statements" {
   }))
 }
 
+variable "temporary_statements" {
+  description = <<-EOT
+    More IAM policy statements of the function, in a policy of their own. If they are removed, Terraform deletes the
+    policy only after the newest version is live, because the version before may need them until then.
+  EOT
+  type = list(object({
+    Sid      = string
+    Action   = list(string)
+    Resource = list(string)
+  }))
+  default = []
+}
+
 variable "kms_key_arn" {
   description = <<-EOT
     ARN of the customer managed key that encrypts the function's log and settings; null means keys that AWS owns.

@@ -62,7 +62,7 @@ locals {
         Sid       = "WriteHeartbeat"
         Effect    = "Allow"
         Action    = ["dynamodb:PutItem"]
-        Resource  = [var.items.arn]
+        Resource  = var.items.arns
         Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = [local.row_key] } }
       }],
       [for statement in local.key_statements : statement if var.kms_key_arn != null],

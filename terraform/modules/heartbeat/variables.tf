@@ -9,8 +9,8 @@ variable "other_region" {
 }
 
 variable "items" {
-  description = "Name and ARN of the items table in this Region."
-  type        = object({ name = string, arn = string })
+  description = "Name of the live items table in this Region, and the ARNs of it and of a second one."
+  type        = object({ name = string, arns = list(string) })
 }
 
 variable "kms_key_arn" {

@@ -3,7 +3,7 @@ locals {
 }
 
 resource "aws_dynamodb_table" "this" {
-  name         = "${var.name}-items"
+  name         = var.name
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "pk"
 
@@ -63,36 +63,12 @@ resource "aws_dynamodb_table" "this" {
   deletion_protection_enabled = var.deletion_protection
 
   lifecycle {
-    # Ignore the replica in this resource. The replica is a resource of its own (below), because a `replica` block can't
-    # protect a replica from deletion.
+    # Ignore the replica in this resource. The replica is a resource of its own (module items_replica), because a
+    # `replica` block can't protect a replica from deletion.
     ignore_changes = [replica]
+
+    # Terraform deletes a second table only when no function writes to it any more. Otherwise it would delete the table
+    # before it changes the functions, and `apply` would fail meanwhile.
+    create_before_destroy = true
   }
-}
-
-# The replica of the items table in the replica Region. It gets its stream, index and TTL from the table. Encryption,
-# point-in-time recovery and deletion protection must be set on the replica itself. The provider replaces the replica if
-# its key changes, because DynamoDB sets the key only when it makes the replica. Module `record` refuses such a plan.
-resource "aws_dynamodb_table_replica" "this" {
-  count    = var.replica ? 1 : 0
-  provider = aws.replica
-
-  global_table_arn            = aws_dynamodb_table.this.arn
-  kms_key_arn                 = var.replica_kms_key_arn
-  point_in_time_recovery      = true
-  deletion_protection_enabled = var.replica_deletion_protection
-
-  # A new replica gets all items of the table before it is active. For a large table, that takes longer than the
-  # provider's default of 30 minutes.
-  timeouts {
-    create = "12h"
-  }
-}
-
-# Looks up the ARN of the replica's stream, because the replica resource doesn't export it. The name comes from the
-# replica's ARN, so that Terraform reads this data source only after the replica exists.
-data "aws_dynamodb_table" "replica" {
-  count    = var.replica ? 1 : 0
-  provider = aws.replica
-
-  name = element(split("/", aws_dynamodb_table_replica.this[0].arn), 1)
 }

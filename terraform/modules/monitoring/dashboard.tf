@@ -32,7 +32,7 @@ locals {
   items = {
     for name in [
       "ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits",
-    ] : name => ["AWS/DynamoDB", name, "TableName", "${var.name}-items"]
+    ] : name => ["AWS/DynamoDB", name, "TableName", var.items_table]
   }
 
   write_log = {

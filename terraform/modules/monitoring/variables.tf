@@ -3,6 +3,11 @@ variable "name" {
   type        = string
 }
 
+variable "items_table" {
+  description = "Name of the live items table."
+  type        = string
+}
+
 variable "notify" {
   description = "E-mail addresses and phone numbers that the alarms notify."
   type        = object({ emails = list(string), phone_numbers = list(string) })

@@ -1,6 +1,7 @@
 # The ways to AWS's services. Gateway endpoints are free. They lead only to what this stack owns, so code that gets into
 # a function can't carry data into somebody else's table or bucket.
 locals {
+  table_arns = concat(var.items.arns, [for arn in var.items.arns : "${arn}/index/${var.items.index_name}"])
   table_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -8,7 +9,7 @@ locals {
       Effect    = "Allow"
       Principal = "*"
       Action    = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"]
-      Resource  = [var.items.arn, "${var.items.arn}/index/${var.items.index_name}"]
+      Resource  = local.table_arns
       Condition = { StringEquals = { "aws:PrincipalAccount" = local.account_id } }
     }]
   })

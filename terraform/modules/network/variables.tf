@@ -21,8 +21,8 @@ variable "network" {
 }
 
 variable "items" {
-  description = "ARN and index of the items table in this Region."
-  type        = object({ arn = string, index_name = string })
+  description = "ARNs of the items tables in this Region, and their index."
+  type        = object({ arns = list(string), index_name = string })
 }
 
 variable "documents_arn" {

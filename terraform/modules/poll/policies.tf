@@ -60,19 +60,19 @@ locals {
     {
       Sid      = "ReadItems"
       Action   = local.item_reads
-      Resource = [var.items.arn]
+      Resource = var.items.arns
     },
     {
       Sid      = "ListItems"
       Action   = ["dynamodb:Query"]
-      Resource = ["${var.items.arn}/index/${var.items.index_name}"]
+      Resource = [for arn in var.items.arns : "${arn}/index/${var.items.index_name}"]
     },
     {
       # In the items table, `poll` may write only the freshness records of the sources. It doesn't write items, but
       # sends changes of items to `apply` through the change stream.
       Sid       = "RecordFreshness"
       Action    = ["dynamodb:PutItem"]
-      Resource  = [var.items.arn]
+      Resource  = var.items.arns
       Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["source/*"] } }
     },
     {

@@ -74,8 +74,8 @@ variable "collections" {
 }
 
 variable "items" {
-  description = "Name, ARN and index of the items table in this Region."
-  type        = object({ name = string, arn = string, index_name = string })
+  description = "Name and index of the live items table in this Region, and the ARNs of it and of a second one."
+  type        = object({ name = string, index_name = string, arns = list(string) })
 }
 
 variable "stream" {

@@ -13,10 +13,10 @@ module "cache" {
   source = "../cache"
   count  = local.makes_cache ? 1 : 0
 
-  name          = module.settings.name
+  name          = module.record.name
   cache         = local.cache
   network       = local.networks.primary
-  items_arn     = module.items.primary.arn
+  items_arns    = local.composed_arns.primary
   kms_key_arn   = local.primary_key_arn
   roles         = module.settings.roles
   alarms        = module.settings.alarms
@@ -28,10 +28,10 @@ module "replica_cache" {
   count     = local.makes_cache && local.has_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name          = module.settings.name
+  name          = module.record.name
   cache         = local.cache
   network       = local.networks.replica
-  items_arn     = module.items.replica.arn
+  items_arns    = local.composed_arns.replica
   kms_key_arn   = local.replica_key_arn
   roles         = module.settings.roles
   alarms        = module.settings.alarms

@@ -26,10 +26,10 @@ module "budget" {
   source = "../budget"
   count  = module.settings.budget == null ? 0 : 1
 
-  name        = module.settings.name
+  name        = module.record.name
   region      = module.settings.region
   monthly_usd = module.settings.budget.monthly_usd
   emails      = module.settings.budget_emails
-  tag         = module.settings.budget.whole_account ? null : { key = "Stack", value = module.settings.name }
+  tag         = module.settings.budget.whole_account ? null : { key = "Stack", value = module.record.name }
   tags        = module.tags.tags
 }

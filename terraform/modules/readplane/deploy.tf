@@ -21,7 +21,7 @@ module "deployment" {
   source = "../deployment"
   count  = local.has_canary ? 1 : 0
 
-  name          = module.settings.name
+  name          = module.record.name
   canary        = module.settings.deploy.canary
   functions     = local.released_functions.primary
   client_alarms = module.primary.client_alarms
@@ -34,7 +34,7 @@ module "replica_deployment" {
   count     = local.has_canary && local.has_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name          = module.settings.name
+  name          = module.record.name
   canary        = module.settings.deploy.canary
   functions     = local.released_functions.replica
   client_alarms = module.replica[0].client_alarms

@@ -61,7 +61,7 @@ module "edge" {
   count     = local.has_edge ? 1 : 0
   providers = { aws = aws.edge }
 
-  name         = module.settings.name
+  name         = module.record.name
   account_name = local.edge_name
   documents = {
     primary = module.primary.documents_domain_name
@@ -110,7 +110,7 @@ module "edge" {
 locals {
   site_settings = {
     sign_in_url    = local.emulator_url == null ? module.identity.sign_in_url : local.emulator_url
-    scopes         = concat(["openid", "email"], [for verb in ["read", "write"] : "${module.settings.name}/${verb}"])
+    scopes         = concat(["openid", "email"], [for verb in ["read", "write"] : "${module.record.name}/${verb}"])
     documents_path = try(local.edge.documents && local.edge.sign_in, false) ? "/documents" : null
     sources = { for name, source in module.settings.sources : name => {
       mode = source.mode, collection = source.collection, staleness_budget = source.staleness_budget
@@ -123,7 +123,7 @@ module "site" {
   source = "../site"
   count  = local.has_site ? 1 : 0
 
-  name              = module.settings.name
+  name              = module.record.name
   kms_key_arn       = local.primary_key_arn
   access_log_bucket = module.settings.access_log_buckets.primary
   force_destroy     = !module.settings.protected.stack
@@ -142,7 +142,7 @@ module "replica_site" {
   count     = local.has_site && module.settings.regions.replica != null ? 1 : 0
   providers = { aws = aws.replica }
 
-  name              = module.settings.name
+  name              = module.record.name
   kms_key_arn       = local.replica_key_arn
   access_log_bucket = module.settings.access_log_buckets.replica
   force_destroy     = !module.settings.protected.replica

@@ -14,7 +14,7 @@ module "primary_switch" {
   source = "../api_switch"
   count  = local.failover
 
-  name          = module.settings.name
+  name          = module.record.name
   leaves        = module.settings.regions.replica
   alarm_actions = local.alarm_actions
 }
@@ -24,7 +24,7 @@ module "replica_switch" {
   count     = local.failover
   providers = { aws = aws.replica }
 
-  name          = module.settings.name
+  name          = module.record.name
   leaves        = module.settings.regions.primary
   alarm_actions = local.replica_alarm_actions
 }

@@ -46,7 +46,7 @@ module "feed" {
   source = "../feed"
   count  = local.has_feed ? 1 : 0
 
-  name = module.settings.name
+  name = module.record.name
   code = merge(local.feed_code.primary, {
     layers = concat([module.primary.layer_arn], module.primary.database_layer_arn[*])
   })
@@ -54,7 +54,7 @@ module "feed" {
   republish          = module.settings.republish
   release            = module.record.released_alias
   vpc                = local.vpcs.primary
-  items              = module.items.primary
+  items              = local.primary_items
   horizon_days       = module.settings.horizon_days
   collections        = local.feed_collections
   cache              = local.feed_caches.primary
@@ -73,7 +73,7 @@ module "replica_feed" {
   count     = local.has_feed && local.has_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name = module.settings.name
+  name = module.record.name
   code = merge(local.feed_code.replica, {
     layers = concat([module.replica[0].layer_arn], module.replica[0].database_layer_arn[*])
   })
@@ -81,7 +81,7 @@ module "replica_feed" {
   republish          = module.settings.republish
   release            = module.record.released_alias
   vpc                = local.vpcs.replica
-  items              = module.items.replica
+  items              = local.replica_items
   horizon_days       = module.settings.horizon_days
   collections        = local.feed_collections
   cache              = local.feed_caches.replica

@@ -4,7 +4,7 @@ locals {
   has_firewall = module.settings.firewall != null
 
   # Two stacks of one account may have the same name in different Regions. Here, they meet.
-  edge_name = "${module.settings.name}-${module.settings.region}"
+  edge_name = "${module.record.name}-${module.settings.region}"
 
   # An alarm in us-east-1 notifies topics there. If a Region of the stack is us-east-1, its topics do. Otherwise the
   # edge has topics of its own with the same subscribers.

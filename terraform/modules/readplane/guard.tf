@@ -37,7 +37,7 @@ module "replica_guard" {
   # Everything in the replica Region.
   depends_on = [
     aws_kms_alias.replica,
-    module.items,
+    module.items_replica,
     module.replica,
     module.replica_monitoring,
     module.replica_heartbeat,

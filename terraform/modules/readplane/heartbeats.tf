@@ -8,9 +8,9 @@ module "heartbeat" {
   source = "../heartbeat"
   count  = local.has_heartbeats ? 1 : 0
 
-  name          = module.settings.name
+  name          = module.record.name
   other_region  = module.settings.regions.replica
-  items         = { name = module.items.primary.name, arn = module.items.primary.arn }
+  items         = local.primary_items
   kms_key_arn   = local.primary_key_arn
   roles         = module.settings.roles
   alarms        = module.settings.alarms
@@ -22,9 +22,9 @@ module "replica_heartbeat" {
   count     = local.has_heartbeats ? 1 : 0
   providers = { aws = aws.replica }
 
-  name          = module.settings.name
+  name          = module.record.name
   other_region  = module.settings.regions.primary
-  items         = { name = module.items.replica.name, arn = module.items.replica.arn }
+  items         = local.replica_items
   kms_key_arn   = local.replica_key_arn
   roles         = module.settings.roles
   alarms        = module.settings.alarms

@@ -12,7 +12,7 @@ module "identity_pool" {
   source = "../identity_pool"
   count  = local.has_identity_pool ? 1 : 0
 
-  name        = module.settings.name
+  name        = module.record.name
   issuer      = local.issuer
   client_id   = module.identity.mobile_client_id
   documents   = local.own_buckets

@@ -26,7 +26,7 @@ locals {
 
   # The ARN of the write-log bucket, and a pattern of the log groups' ARNs, for each key's policy.
   write_log_arns = { for role, region in local.key_regions : role => join("-", [
-    "arn:${local.partition}:s3:::${module.settings.name}-write-log", local.account_id, region
+    "arn:${local.partition}:s3:::${module.record.name}-write-log", local.account_id, region
   ]) }
   log_group_arns = { for role, region in local.key_regions : role => join(":", [
     "arn", local.partition, "logs", region, local.account_id, "log-group", "*"
@@ -127,7 +127,7 @@ locals {
 resource "aws_kms_key" "primary" {
   count = local.own_keys.primary
 
-  description             = "${module.settings.name}: items, write log, documents, queues, logs"
+  description             = "${module.record.name}: items, write log, documents, queues, logs"
   policy                  = local.key_policies["primary"]
   enable_key_rotation     = true
   deletion_window_in_days = 30
@@ -136,7 +136,7 @@ resource "aws_kms_key" "primary" {
 resource "aws_kms_alias" "primary" {
   count = local.own_keys.primary
 
-  name          = "alias/${module.settings.name}"
+  name          = "alias/${module.record.name}"
   target_key_id = aws_kms_key.primary[0].id
 }
 
@@ -144,7 +144,7 @@ resource "aws_kms_key" "replica" {
   count    = local.own_keys.replica
   provider = aws.replica
 
-  description             = "${module.settings.name}: items, write log, documents, queues, logs"
+  description             = "${module.record.name}: items, write log, documents, queues, logs"
   policy                  = local.key_policies["replica"]
   enable_key_rotation     = true
   deletion_window_in_days = 30
@@ -154,7 +154,7 @@ resource "aws_kms_alias" "replica" {
   count    = local.own_keys.replica
   provider = aws.replica
 
-  name          = "alias/${module.settings.name}"
+  name          = "alias/${module.record.name}"
   target_key_id = aws_kms_key.replica[0].id
 }
 

@@ -5,7 +5,8 @@
 #  back office <- poll -> change stream (Kinesis) -------> apply
 #                  └ snapshot -> documents (S3)
 #
-# Module `identity` holds the users. Module `items` is the items table, which DynamoDB replicates to the replica Region.
+# Module `identity` holds the users. Module `items` (items.tf) is the items table, which DynamoDB replicates to the
+# replica Region (module `items_replica`).
 # Modules `primary` and `replica` are the API, functions, write log and documents of one Region each. Modules
 # `change_stream` and `poll` exist only if there is a source. The replica Region has its own only if poll.in_replica is
 # set. Module `monitoring` adds a topic for the alarms and a dashboard to each Region.
@@ -13,7 +14,7 @@
 module "identity" {
   source = "../identity"
 
-  name                = module.settings.name
+  name                = module.record.name
   groups              = toset(module.settings.groups)
   user_pool           = module.settings.user_pool
   email               = module.settings.sign_in.email
@@ -35,28 +36,15 @@ module "identity" {
   }
 }
 
-module "items" {
-  source    = "../items"
-  providers = { aws = aws, aws.replica = aws.replica }
-
-  name                = module.settings.name
-  replica             = module.settings.regions.replica != null
-  kms_key_arn         = local.primary_key_arn
-  replica_kms_key_arn = local.replica_key_arn
-  deletion_protection = module.settings.protected.stack
-
-  replica_deletion_protection = module.settings.protected.replica
-}
-
 module "primary" {
   source = "../region"
 
-  name        = module.settings.name
+  name        = module.record.name
   code        = local.code
   kms_key_arn = local.primary_key_arn
   has_key     = local.has_key["primary"]
   identity    = local.identity
-  items       = module.items.primary
+  items       = local.primary_items
   collections = module.settings.collections
   sources     = local.freshness
   # Use `[0].arn`, so that module `primary` waits only for the output `arn` of module `change_stream`. The expression
@@ -98,12 +86,12 @@ module "replica" {
   count     = module.settings.regions.replica == null ? 0 : 1
   providers = { aws = aws.replica }
 
-  name                      = module.settings.name
+  name                      = module.record.name
   code                      = merge(local.code, { s3 = module.settings.zip_objects.replica })
   kms_key_arn               = local.replica_key_arn
   has_key                   = local.has_key["replica"]
   identity                  = local.identity
-  items                     = module.items.replica
+  items                     = local.replica_items
   collections               = module.settings.collections
   sources                   = local.freshness
   change_stream_arn         = local.polled_in_replica ? module.replica_change_stream[0].arn : null

@@ -26,16 +26,10 @@ locals {
   # Whether CloudFront serves documents. An emulator's edge counts as none.
   serves_documents = try(local.edge.documents, false) && module.settings.edge_base_url == null
 
-  # Behind a lock, only the edge leads to the API. The edge is the same for both Regions, so one probe of it is enough.
-  # Use `[0]` for the replica: its output by a splat would wait for the whole module, and so for the probe.
-  replica_probe_url = !local.has_replica ? null : (
-    local.emulated_url == null ? module.replica[0].api_url :
-    replace(local.emulated_url, "{api_id}", module.replica[0].api_id)
-  )
-
-  # Role -> what the probe of its Region requests; null if the Region has no probe.
+  # Role -> what the probe of its Region requests; null if the Region has no probe. Behind a lock, only the edge leads
+  # to the API. The edge is the same for both Regions, so one probe of it is enough.
   probes = {
-    for role, api_url in { primary = local.api_url, replica = local.replica_probe_url } :
+    for role, api_url in { primary = local.api_url, replica = local.replica_api_url } :
     role => !module.settings.probe.enabled || (role == "replica" && !local.has_replica) ? null : {
       api_url  = "${local.lock == "none" ? api_url : local.edge_url}/v1"
       has_edge = role == "primary" && local.serves_documents
@@ -71,7 +65,8 @@ module "monitoring" {
   source = "../monitoring"
   count  = module.settings.alarms ? 1 : 0
 
-  name          = module.settings.name
+  name          = module.record.name
+  items_table   = local.primary_items.name
   notify        = module.settings.notify
   tickets       = local.tickets.primary
   kms_key_arn   = local.primary_key_arn
@@ -88,7 +83,8 @@ module "replica_monitoring" {
   count     = module.settings.alarms && module.settings.regions.replica != null ? 1 : 0
   providers = { aws = aws.replica }
 
-  name          = module.settings.name
+  name          = module.record.name
+  items_table   = local.replica_items.name
   notify        = module.settings.notify
   tickets       = local.tickets.replica
   kms_key_arn   = local.replica_key_arn

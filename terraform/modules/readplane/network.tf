@@ -5,7 +5,7 @@ locals {
 
   # The buckets' ARNs are composed, because the buckets' modules also hold functions that need the network.
   documents_arns = { for role, region in module.settings.regions : role => join("-", [
-    "arn:${local.partition}:s3:::${module.settings.name}-documents", local.account_id, region
+    "arn:${local.partition}:s3:::${module.record.name}-documents", local.account_id, region
   ]) if region != null }
 
   # `primary` and `replica` -> the network there; null without.
@@ -20,9 +20,9 @@ module "network" {
   source = "../network"
   count  = local.network == null ? 0 : 1
 
-  name          = module.settings.name
+  name          = module.record.name
   network       = local.network.primary
-  items         = module.items.primary
+  items         = { arns = local.composed_arns.primary, index_name = local.primary_items.index_name }
   documents_arn = local.documents_arns.primary
 
   kms_key_arn        = local.primary_key_arn
@@ -35,9 +35,9 @@ module "replica_network" {
   count     = local.network != null && local.has_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name          = module.settings.name
+  name          = module.record.name
   network       = local.network.replica
-  items         = module.items.replica
+  items         = { arns = local.composed_arns.replica, index_name = local.primary_items.index_name }
   documents_arn = local.documents_arns.replica
 
   kms_key_arn        = local.replica_key_arn

@@ -16,7 +16,7 @@ locals {
 module "contract" {
   source = "../contract"
 
-  title        = "${module.settings.name} HTTP API"
+  title        = "${module.record.name} HTTP API"
   servers      = local.lock == "none" ? local.region_servers : local.edge_servers
   routes       = module.primary.route_table
   collections  = module.settings.live_collections

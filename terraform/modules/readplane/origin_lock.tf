@@ -51,7 +51,7 @@ module "lock" {
   source = "../firewall"
   count  = local.lock == "web_acl" ? 1 : 0
 
-  name               = module.settings.name
+  name               = module.record.name
   lock               = { generations = local.generations, stage_arn = module.primary.resources.api.stage_arn }
   secrets            = local.origin_secrets
   log_retention_days = module.settings.log_retention_days
@@ -63,7 +63,7 @@ module "replica_lock" {
   count     = local.lock == "web_acl" && local.has_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name               = module.settings.name
+  name               = module.record.name
   lock               = { generations = local.generations, stage_arn = module.replica[0].resources.api.stage_arn }
   secrets            = local.origin_secrets
   log_retention_days = module.settings.log_retention_days

@@ -4,9 +4,13 @@ locals {
   api_url = local.emulated_url == null ? module.primary.api_url : replace(
     local.emulated_url, "{api_id}", module.primary.api_id
   )
-  replica_api_url = one([for region in module.replica : (
-    local.emulated_url == null ? region.api_url : replace(local.emulated_url, "{api_id}", region.api_id)
-  )])
+
+  # `[0].api_url` waits only for that output. A splat would wait for the whole module, and so for the probe, which calls
+  # this URL.
+  replica_api_url = !local.has_replica ? null : (
+    local.emulated_url == null ? module.replica[0].api_url :
+    replace(local.emulated_url, "{api_id}", module.replica[0].api_id)
+  )
 
   # Behind a lock, only the edge leads to the API.
   public_api_url = local.lock == "none" ? local.api_url : local.edge_url
@@ -16,7 +20,7 @@ locals {
 
 output "name" {
   description = "Stack name."
-  value       = module.settings.name
+  value       = module.record.name
 }
 
 output "region" {
@@ -102,11 +106,6 @@ output "mobile_client_id" {
 output "sign_in_url" {
   description = "URL of Cognito's hosted sign-in page."
   value       = module.identity.sign_in_url
-}
-
-output "items_table" {
-  description = "Name of the items table. It is the same in every Region."
-  value       = module.items.primary.name
 }
 
 output "documents_bucket" {

@@ -27,7 +27,7 @@ module "change_stream" {
   source = "../change_stream"
   count  = local.polled ? 1 : 0
 
-  name   = module.settings.name
+  name   = module.record.name
   stream = local.stream
   apply = {
     arn                    = module.primary.apply_stream.arn
@@ -66,7 +66,7 @@ module "poll" {
   source = "../poll"
   count  = local.polled ? 1 : 0
 
-  name = module.settings.name
+  name = module.record.name
   code = {
     zip            = module.settings.zips.functions
     layer_arn      = module.primary.layer_arn
@@ -88,7 +88,7 @@ module "poll" {
   } }
   collections  = local.sourced_collections
   first_region = local.first_region
-  items        = module.items.primary
+  items        = local.primary_items
   stream = {
     name    = module.change_stream[0].name
     arn     = module.change_stream[0].arn

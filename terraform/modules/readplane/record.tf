@@ -26,6 +26,7 @@ module "record" {
     sends   = tostring(local.edge.origin_secret.generation)
     accepts = local.lock == "none" ? null : local.generations
   } : null
+  items  = module.settings.items
   canary = module.settings.deploy.canary != null
 }
 
@@ -48,6 +49,7 @@ resource "aws_ssm_parameter" "record" {
     change_stream = module.record.change_stream
     edge          = module.record.edge
     release       = module.record.release
+    items         = module.record.items
   })
 
   # Everything that AWS has of this stack. tests/local/test_lifecycle.py finds what is missing here.
@@ -56,6 +58,7 @@ resource "aws_ssm_parameter" "record" {
     aws_kms_alias.replica,
     module.identity,
     module.items,
+    module.items_replica,
     module.primary,
     module.replica,
     module.change_stream,

@@ -21,7 +21,7 @@ module "relational" {
   source = "../relational"
   count  = local.clusters
 
-  name                = module.settings.name
+  name                = module.record.name
   kms_key_arn         = local.primary_key_arn
   network             = local.networks.primary
   aurora              = local.aurora
@@ -39,7 +39,7 @@ module "replica_relational" {
   count     = local.replica_clusters
   providers = { aws = aws.replica }
 
-  name                = module.settings.name
+  name                = module.record.name
   kms_key_arn         = local.replica_key_arn
   network             = local.networks.replica
   aurora              = local.aurora

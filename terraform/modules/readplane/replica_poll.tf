@@ -8,7 +8,7 @@ module "replica_change_stream" {
   count     = local.polled_in_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name   = module.settings.name
+  name   = module.record.name
   stream = local.stream
   apply = {
     arn                    = module.replica[0].apply_stream.arn
@@ -34,7 +34,7 @@ module "replica_poll" {
   count     = local.polled_in_replica ? 1 : 0
   providers = { aws = aws.replica }
 
-  name = module.settings.name
+  name = module.record.name
   code = {
     zip            = module.settings.zips.functions
     layer_arn      = module.replica[0].layer_arn
@@ -56,7 +56,7 @@ module "replica_poll" {
   } }
   collections  = local.sourced_collections
   first_region = local.first_region
-  items        = module.items.replica
+  items        = local.replica_items
   stream = {
     name    = module.replica_change_stream[0].name
     arn     = module.replica_change_stream[0].arn

@@ -84,6 +84,8 @@ module "settings" {
 
   identity_pool = var.identity_pool
 
+  items = var.items
+
   network = var.network
 
   relational = var.relational
@@ -117,6 +119,7 @@ module "settings" {
     deploy             = var.deploy
     edge               = var.edge
     firewall           = var.firewall
+    items              = var.items
     network            = var.network
     relational         = var.relational
   }

@@ -2,7 +2,8 @@
 # state can't answer that in an expression, so the stack writes it into an SSM parameter, its record. Module readplane
 # writes the record after everything else, so a record never says more than what exists.
 #
-# An apply may fail halfway. So a second parameter holds what the last apply began: Terraform writes it at the start.
+# An apply may fail halfway. So a second parameter holds what the last apply began. Terraform writes it before it makes
+# or changes anything else, because the stack takes its name from an output that waits for the parameter.
 locals {
   folder    = "/readplane/${var.name}"
   parameter = "${local.folder}/record"
@@ -38,6 +39,7 @@ locals {
     change_stream = null
     edge          = null
     release       = null
+    items         = null
   }
 
   # If the last apply failed halfway, a replica, a key or a visibility that it began counts too, because part of it
@@ -76,6 +78,7 @@ resource "aws_ssm_parameter" "begun" {
     user_pool   = var.user_pool
     edge        = var.edge
     release     = local.release
+    items       = var.items
   })
 }
 

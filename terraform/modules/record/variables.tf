@@ -54,6 +54,12 @@ variable "edge" {
   type        = object({ sends = string, accepts = list(string) })
 }
 
+variable "items" {
+  description = "Generations of the items table: the live one, and the one that is being made or was live before."
+  type        = object({ live = number, building = optional(number), former = optional(number) })
+  default     = { live = 1 }
+}
+
 variable "canary" {
   description = "Whether CodeDeploy shifts clients to new versions of the functions."
   type        = bool

@@ -9,10 +9,51 @@ locals {
   # only if it takes longer than that.
   slow_ms = max(concat([5000], values(var.backends)[*].timeout_ms)...)
 
-  api_stage       = { ApiName = var.name, Stage = module.api.stage_name }
-  items_table     = { TableName = var.items.name }
-  items_index     = { TableName = var.items.name, GlobalSecondaryIndexName = var.items.index_name }
-  publish_mapping = { EventSourceMappingUUID = aws_lambda_event_source_mapping.publish.uuid }
+  api_stage   = { ApiName = var.name, Stage = module.api.stage_name }
+  items_table = { TableName = var.items.name }
+  items_index = { TableName = var.items.name, GlobalSecondaryIndexName = var.items.index_name }
+
+  # Table -> the dimensions of the metrics of the event source mapping that reads its stream.
+  publish_mappings = { for generation in keys(local.items_tables) :
+    generation == var.items.generation ? "live" : "second" => {
+      EventSourceMappingUUID = aws_lambda_event_source_mapping.publish[generation].uuid
+    }
+  }
+
+  # The metric of the alarm `publish_stopped`, of each mapping. While there is a second table, the alarm also fires if
+  # nothing reads the stream of that one: its items aren't mended then, so it can't become the live table.
+  polls = { for table, mapping in local.publish_mappings : table => {
+    namespace   = "AWS/Lambda"
+    metric_name = "PolledEventCount"
+    dimensions  = mapping
+    statistic   = "SampleCount"
+  } }
+  #
+  # CloudWatch counts a missing value of a product as 0. So the product is 0 or missing if one of the streams isn't
+  # read.
+  polls_of_both = [for second in var.items.second[*] : {
+    id      = "polls_of_both"
+    label   = "Polls of the live table's stream times those of the second one"
+    text    = "live * second"
+    metrics = local.polls
+  }]
+
+  # The metrics of the alarm `publish_set_aside`: the batches that Lambda has stored, and those that it has dropped, of
+  # each mapping.
+  given_up_metrics = { set_aside = "OnFailureDestinationDeliveredEventCount", dropped = "DroppedEventCount" }
+  given_up_names = merge(
+    { for key, name in local.given_up_metrics : key => { metric_name = name, table = "live" } },
+    { for key, name in local.given_up_metrics : "${key}_of_second" => { metric_name = name, table = "second" }
+      if local.has_second
+    },
+  )
+  given_up = { for key, metric in local.given_up_names : key => {
+    namespace   = "AWS/Lambda"
+    metric_name = metric.metric_name
+    dimensions  = local.publish_mappings[metric.table]
+    statistic   = "Sum"
+  } }
+  given_up_of_second = local.has_second ? " + set_aside_of_second + dropped_of_second" : ""
 
   # What the functions call. DynamoDB counts its own errors by operation.
   items_operations = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchExecuteStatement"]
@@ -297,12 +338,8 @@ module "alarms" {
         "keeps a change for 24 hours.",
       ])
 
-      metric = {
-        namespace   = "AWS/Lambda"
-        metric_name = "PolledEventCount"
-        dimensions  = local.publish_mapping
-        statistic   = "SampleCount"
-      }
+      metric     = local.has_second ? null : local.polls.live
+      expression = one(local.polls_of_both)
 
       periods      = { seconds = 300, evaluated = 3 }
       threshold    = 1
@@ -330,28 +367,16 @@ module "alarms" {
       expression = {
         id    = "given_up"
         label = "Records that Lambda no longer retries"
-        text  = "set_aside + dropped + not_stored"
+        text  = "set_aside + dropped + not_stored${local.given_up_of_second}"
 
-        metrics = {
-          set_aside = {
-            namespace   = "AWS/Lambda"
-            metric_name = "OnFailureDestinationDeliveredEventCount"
-            dimensions  = local.publish_mapping
-            statistic   = "Sum"
-          }
-          dropped = {
-            namespace   = "AWS/Lambda"
-            metric_name = "DroppedEventCount"
-            dimensions  = local.publish_mapping
-            statistic   = "Sum"
-          }
+        metrics = merge(local.given_up, {
           not_stored = {
             namespace   = "AWS/Lambda"
             metric_name = "DestinationDeliveryFailures"
             dimensions  = { FunctionName = module.function["publish"].function_name }
             statistic   = "Sum"
           }
-        }
+        })
       }
 
       periods      = { seconds = 3600, evaluated = 168, breaching = 1 }

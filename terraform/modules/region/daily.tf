@@ -1,15 +1,27 @@
 # Calls every function of this Region once a day. Lambda takes a version with SnapStart out of service if nobody invokes
 # it for 14 days, and then refuses the first calls. The functions of a standby Region would refuse them in a failover.
 #
+# With canary deployments, clients call another alias than `live`. The schedules call both, because operators' commands
+# call `live`, and so do clients as soon as canary deployments are switched off.
+#
 # The call is the check that a new version passes: the function starts, reads its settings and writes nothing. A
 # function that fails the call raises its alarm `errors`.
 locals {
+  functions_called_daily = merge(
+    { for key, function in module.function : key => function },
+    { for function in module.backend_auth : "backend_auth" => function },
+  )
+
+  # Schedule -> its name, and the alias that it calls.
   called_daily = merge(
-    { for key, function in module.function : key => { arn = function.arn, function_name = function.function_name } },
-    { for function in module.backend_auth : "backend_auth" => {
-      arn           = function.arn
-      function_name = function.function_name
+    { for key, function in local.functions_called_daily : key => {
+      name = function.function_name
+      arn  = function.arn
     } },
+    { for key, function in local.functions_called_daily : "${key}-live" => {
+      name = "${function.function_name}-live"
+      arn  = function.live_arn
+    } if try(var.release.called, false) },
   )
 
   # Both ARNs are composed here, because the role's policies name them and the role must exist before the schedules.
@@ -80,7 +92,7 @@ resource "aws_scheduler_schedule_group" "daily" {
 resource "aws_scheduler_schedule" "daily" {
   for_each = local.called_daily
 
-  name                = each.value.function_name
+  name                = each.value.name
   group_name          = aws_scheduler_schedule_group.daily.name
   schedule_expression = "rate(1 day)"
   kms_key_arn         = var.kms_key_arn

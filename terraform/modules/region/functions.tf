@@ -92,6 +92,11 @@ locals {
   )
   stream_functions = local.reads_stream ? ["apply-stream"] : []
 
+  # What `apply` and `publish` know of a second items table. Without one, the settings don't name it, so that they stay
+  # as they were before there could be one.
+  second_table_settings = { for second in var.items.second[*] : "second_table" => second.name }
+  follow_settings       = { for second in var.items.second[*] : "follows_second" => second.role == "former" }
+
   function_settings = {
     write = jsonencode(merge(local.identity_settings, {
       name            = var.name
@@ -118,7 +123,7 @@ locals {
       sources          = var.sources
     }))
 
-    apply = jsonencode({
+    apply = jsonencode(merge(local.second_table_settings, {
       name              = var.name
       queue_url         = module.write_log.queue_url_ahead
       items_table       = var.items.name
@@ -126,9 +131,9 @@ locals {
       quarantine_prefix = "quarantine/"
       horizon_days      = var.horizon_days
       collections       = local.collection_readers
-    })
+    }))
 
-    publish = jsonencode(merge(local.feed_settings, {
+    publish = jsonencode(merge(local.feed_settings, local.second_table_settings, local.follow_settings, {
       name              = var.name
       items_table       = var.items.name
       documents_bucket  = module.documents.bucket
@@ -213,6 +218,7 @@ module "function" {
   settings             = local.settings[each.key]
   secrets              = try(local.secrets[each.key], {})
   statements           = local.statements[each.key]
+  temporary_statements = local.second_table_statements[each.key]
 
   kms_key_arn        = var.kms_key_arn
   roles              = var.roles

@@ -26,12 +26,24 @@ locals {
     # A row with a version under a key that isn't an item's key. `publish` puts such a malformed row in quarantine.
     misplaced_items = { dynamodb = { NewImage = { version = { S = [{ exists = true }] } } } }
   }
+
+  # Generation -> the items table whose stream `publish` reads. The order by generation stays the same when the second
+  # table becomes the live one, and so do the policies that name both.
+  items_tables = merge(
+    { (var.items.generation) = { arn = var.items.arn, stream_arn = var.items.stream_arn } },
+    { for second in var.items.second[*] : second.generation => { arn = second.arn, stream_arn = second.stream_arn } },
+  )
 }
 
-# Delivers the items stream to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets the writes that
-# were made before this mapping existed.
+# Delivers the stream of each items table to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets
+# the writes that were made before this mapping existed. The mapping of a second table has the same filter, because
+# during a switch a change may reach `publish` by either stream only. Terraform makes it after the version of `publish`
+# that knows this table is live. With deploy.canary, an older version may be live: it leaves records of an unknown table
+# alone, since the release that brought second tables.
 resource "aws_lambda_event_source_mapping" "publish" {
-  event_source_arn                   = var.items.stream_arn
+  for_each = local.items_tables
+
+  event_source_arn                   = each.value.stream_arn
   function_name                      = module.function["publish"].arn
   starting_position                  = "TRIM_HORIZON"
   batch_size                         = 100
@@ -69,4 +81,10 @@ resource "aws_lambda_event_source_mapping" "publish" {
       destination_arn = module.write_log.bucket_arn
     }
   }
+}
+
+# Before there could be two items tables, there was one mapping.
+moved {
+  from = aws_lambda_event_source_mapping.publish
+  to   = aws_lambda_event_source_mapping.publish["1"]
 }

@@ -36,7 +36,7 @@ locals {
       # other records, which `write` may not read.
       Sid       = "ReadItems"
       Action    = ["dynamodb:GetItem"]
-      Resource  = [var.items.arn]
+      Resource  = local.items_arns
       Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["item/*"] } }
     },
   ]
@@ -56,6 +56,16 @@ locals {
     },
   ]
 
+  # DynamoDB's BatchExecuteStatement has no IAM action of its own. DynamoDB checks the PartiQL action of each statement
+  # instead.
+  fold_actions = [
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:BatchGetItem",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+  ]
+
   # What both functions that apply changes may do.
   apply_statements = [
     {
@@ -64,16 +74,8 @@ locals {
       Resource = ["${module.write_log.bucket_arn}/quarantine/*"]
     },
     {
-      Sid = "FoldItems"
-      # DynamoDB's BatchExecuteStatement has no IAM action of its own. DynamoDB checks the PartiQL action of each
-      # statement instead.
-      Action = [
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:BatchGetItem",
-        "dynamodb:PartiQLInsert",
-        "dynamodb:PartiQLUpdate",
-      ]
+      Sid      = "FoldItems"
+      Action   = local.fold_actions
       Resource = [var.items.arn]
     },
   ]
@@ -120,10 +122,12 @@ locals {
     },
   ]
 
+  stream_actions = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+
   publish_statements = [
     {
       Sid      = "ReadStream"
-      Action   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+      Action   = local.stream_actions
       Resource = [var.items.stream_arn]
     },
     # Lambda requires that the role has this permission when Terraform creates the event source mapping. The IAM action
@@ -155,12 +159,12 @@ locals {
     {
       Sid      = "ReadItems"
       Action   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]
-      Resource = [var.items.arn]
+      Resource = local.items_arns
     },
     {
       Sid      = "ListItems"
       Action   = ["dynamodb:Query"]
-      Resource = ["${var.items.arn}/index/${var.items.index_name}"]
+      Resource = local.items_index_arns
     },
   ]
 
@@ -169,6 +173,59 @@ locals {
       Sid      = "ReadDocuments"
       Action   = ["s3:GetObject"]
       Resource = ["${module.documents.bucket_arn}/*"]
+    },
+  ]
+}
+
+# The statements about a second items table.
+locals {
+  # While there is a second table, every function may do with both tables what it does with the live one, because old
+  # and new versions of a function share a role during an apply, and a switch makes the second table the live one.
+  items_arns       = values(local.items_tables)[*].arn
+  items_index_arns = [for arn in local.items_arns : "${arn}/index/${var.items.index_name}"]
+
+  # Function -> what it may do only while there is a second table. These functions use the second table until the apply
+  # that removes it gives them other settings, so this is a policy of its own that goes after that.
+  second_table_statements = { for function in keys(local.settings) : function => concat(
+    local.has_second && contains(["apply", "apply-stream"], function) ? [local.fold_both] : [],
+    local.has_second && function == "publish" ? local.publish_both_statements : [],
+  ) }
+  has_second = var.items.second != null
+
+  fold_both = {
+    Sid      = "FoldBothTables"
+    Action   = local.fold_actions
+    Resource = local.items_arns
+  }
+
+  publish_both_statements = [
+    {
+      Sid      = "ReadBothStreams"
+      Action   = local.stream_actions
+      Resource = values(local.items_tables)[*].stream_arn
+    },
+    {
+      Sid      = "MendBothTables"
+      Action   = ["dynamodb:PutItem"]
+      Resource = local.items_arns
+    },
+    {
+      # `publish` compares a record of the second table with the live item.
+      Sid      = "ReadLiveItems"
+      Action   = ["dynamodb:GetItem"]
+      Resource = local.items_arns
+    },
+    {
+      # `publish` compares each document with the one that it would replace.
+      Sid      = "ReadDocuments"
+      Action   = ["s3:GetObject"]
+      Resource = ["${module.documents.bucket_arn}/*"]
+    },
+    {
+      # Without this permission, S3 responds 403 for a missing document instead of 404.
+      Sid      = "FindDocuments"
+      Action   = ["s3:ListBucket"]
+      Resource = [module.documents.bucket_arn]
     },
   ]
 }

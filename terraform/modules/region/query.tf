@@ -37,14 +37,14 @@ locals {
       {
         Sid      = "ListItems"
         Action   = ["dynamodb:Query"]
-        Resource = ["${var.items.arn}/index/${var.items.index_name}"]
+        Resource = local.items_index_arns
       },
     ],
     [for sources in [local.query_sources] : {
       # The items table also holds the freshness of sources. `query` may read nothing else there by key.
       Sid       = "ReadFreshness"
       Action    = ["dynamodb:GetItem"]
-      Resource  = [var.items.arn]
+      Resource  = local.items_arns
       Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["source/*"] } }
     } if length(sources) > 0],
     try(var.query.statements, []),

@@ -42,8 +42,24 @@ variable "identity" {
 }
 
 variable "items" {
-  description = "Name, ARNs and index of the items table in this Region."
-  type        = object({ name = string, arn = string, stream_arn = string, index_name = string })
+  description = <<-EOT
+    The live items table in this Region. second is the table beside it, whose role is building or former; null means
+    that there is none.
+  EOT
+  type = object({
+    name       = string
+    arn        = string
+    stream_arn = string
+    index_name = string
+    generation = optional(string, "1")
+    second = optional(object({
+      name       = string
+      arn        = string
+      stream_arn = string
+      generation = string
+      role       = string
+    }))
+  })
 }
 
 variable "collections" {

@@ -341,6 +341,11 @@ output "identity_pool" {
   value       = var.identity_pool
 }
 
+output "items" {
+  description = "The generations of the items table."
+  value       = var.items
+}
+
 output "network" {
   description = <<-EOT
     The VPC of each Region in which functions reach the private stores: `read` the cache, `query` the database, and
@@ -389,6 +394,7 @@ locals {
     deploy             = var.deploy
     edge               = var.edge
     firewall           = var.firewall
+    items              = var.items
     network            = var.network
     relational         = var.relational
   }

@@ -25,7 +25,11 @@ module "bucket" {
   # object's version that was deployed with it. So a version of a function stays usable for as long as it exists. Below
   # config/jobs/ are the positions of operators' jobs. A job writes its position every second, and nobody reads an old
   # one.
-  noncurrent_prefixes = ["aws/", "config/jobs/", "contract/", "errors/", "log/", "quarantine/", "stream/"]
+  noncurrent_prefixes = ["aws/", "config/jobs/", "contract/", "errors/", "exports/", "log/", "quarantine/", "stream/"]
+
+  # Below exports/ are exports of the items table, which `verify --export` deletes when it has read them. The rule
+  # deletes those of an interrupted command.
+  expirations = { "exports/" = 7 }
 
   access_log_bucket = var.access_log_bucket
 

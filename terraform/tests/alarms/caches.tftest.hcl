@@ -8,7 +8,7 @@ mock_provider "aws" {
 variables {
   name        = "readplane"
   network     = { vpc_id = "vpc-0c", subnet_ids = ["subnet-0a", "subnet-0b"], functions_group_id = "sg-0f" }
-  items_arn   = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+  items_arns  = ["arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"]
   kms_key_arn = null
   alarms      = true
   alarm_actions = {

@@ -40,7 +40,7 @@ override_resource {
 }
 
 override_resource {
-  target          = module.primary.aws_lambda_event_source_mapping.publish
+  target          = module.primary.aws_lambda_event_source_mapping.publish["1"]
   override_during = plan
   values          = { uuid = "20000000-0000-4000-8000-000000000000" }
 }
@@ -52,7 +52,7 @@ override_resource {
 }
 
 override_resource {
-  target          = module.replica[0].aws_lambda_event_source_mapping.publish
+  target          = module.replica[0].aws_lambda_event_source_mapping.publish["1"]
   override_during = plan
   values          = { uuid = "40000000-0000-4000-8000-000000000000" }
 }

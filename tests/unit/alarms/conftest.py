@@ -1,15 +1,22 @@
-"""The fixtures of the planned stack, and of the kinds of caches that it doesn't have."""
+"""The fixtures of the planned stack, and of what it doesn't have: other kinds of caches, and a second items table."""
 
 import pytest
 
 from tests.unit.alarms.plan import Plan
-from tests.unit.stacks import ALARMS, CACHES, PlannedStacks
+from tests.unit.stacks import ALARMS, CACHES, SECOND_TABLE, PlannedStacks
 
 
 @pytest.fixture(scope="session")
 def plan(planned_stacks: PlannedStacks) -> Plan:
     (stack,) = planned_stacks[ALARMS].values()
     return Plan(stack["resource_changes"])
+
+
+@pytest.fixture(scope="session")
+def two_tables(planned_stacks: PlannedStacks) -> Plan:
+    """A plan of a Region with two items tables, which are no part of it."""
+    (region,) = planned_stacks[SECOND_TABLE].values()
+    return Plan(region["resource_changes"])
 
 
 @pytest.fixture(scope="session")

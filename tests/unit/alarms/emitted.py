@@ -27,8 +27,9 @@ from readplane.stores.key_queue import print_message
 from readplane.stores.resp import Answer, RespClient, RespError
 from readplane.telemetry import NAMESPACE, Telemetry
 from readplane.write.log import NotAppendedError
+from tests.fakes.dynamodb import MemoryDynamo
 from tests.unit.apply.support import EVENT, KEY, MemoryCountedObjects, apply_with
-from tests.unit.feed.support import MemoryWriter, ScannedDynamo
+from tests.unit.feed.support import MemoryWriter
 from tests.unit.mangled_rows import row_of
 from tests.unit.poll.support import CHANGES, DAY_MS, ORIGIN, SNAPSHOT, SWEPT, World
 from tests.unit.stores.cache_support import KEY as CACHED_KEY
@@ -254,7 +255,7 @@ def mend() -> object:
 
 def feed(*, fails: bool = False) -> object:
     """Write an item to the database."""
-    table, writer = ScannedDynamo(), MemoryWriter()
+    table, writer = MemoryDynamo(), MemoryWriter()
     table.items[change().key] = row_of(change())
     writer.is_down = fails
     telemetry = Telemetry("feed", "demo")

@@ -130,6 +130,36 @@ def test_a_batch_that_is_set_aside_keeps_its_alarm_on_for_days(plan: Plan, name:
     assert minutes_in_alarm(alarm, recording, FAULT + days, 2, True)[-1] >= FAULT + days - 60
 
 
+@pytest.mark.parametrize("table", ["live", "second"])
+def test_publish_stopped_fires_if_nothing_reads_one_of_two_streams(two_tables: Plan, table: str) -> None:
+    alarm = alarm_named(two_tables, "publish-stopped")
+    stopped = alarm.queries[table].metric
+    for extra, fills in OPEN_QUESTIONS:
+        minutes = FAULT + 25 + extra * alarm.period // 60
+        recording = record(alarm, minutes, busy=True)
+        recording.points[stopped] = [point for point in recording.points[stopped] if point[0] < 60 * FAULT]
+        firing = minutes_in_alarm(alarm, recording, minutes, extra, fills)
+        assert firing and firing[0] > FAULT, (extra, fills)
+
+
+@pytest.mark.parametrize("name", ["publish-stopped", "publish-set-aside"])
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
+def test_no_alarm_on_two_streams_fires_while_both_are_read(two_tables: Plan, name: str, busy: bool) -> None:
+    alarm = alarm_named(two_tables, name)
+    recording = record(alarm, CALM_MINUTES, busy=busy)
+    for extra, fills in OPEN_QUESTIONS:
+        assert not minutes_in_alarm(alarm, recording, CALM_MINUTES, extra, fills)
+
+
+@pytest.mark.parametrize("metric", ["set_aside", "dropped", "set_aside_of_second", "dropped_of_second"])
+def test_publish_set_aside_fires_for_a_batch_of_either_stream(two_tables: Plan, metric: str) -> None:
+    alarm = alarm_named(two_tables, "publish-set-aside")
+    minutes = FAULT + 120
+    recording = record(alarm, minutes, busy=True)
+    recording.add(alarm.queries[metric].metric, 60 * FAULT, 1)
+    assert minutes_in_alarm(alarm, recording, minutes, 2, True)
+
+
 def test_a_refused_record_keeps_the_alarm_of_an_hourly_source_on(plan: Plan) -> None:
     """The source is polled once an hour. The record is refused at the first poll of the fault, and then for a day."""
     alarm = alarm_named(plan, "quarantine-stock")

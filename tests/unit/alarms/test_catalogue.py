@@ -89,6 +89,13 @@ def test_every_metric_of_an_alarm_exists(plans: list[Plan]) -> None:
         assert not problems(plan, watched_by_alarms(plan))
 
 
+def test_every_metric_of_the_alarms_on_two_streams_exists(two_tables: Plan) -> None:
+    alarms = {f"{NAME}-publish-stopped", f"{NAME}-publish-set-aside"}
+    watched = [watched for watched in watched_by_alarms(two_tables) if watched.watcher in alarms]
+    assert len({watched.dimensions.get("EventSourceMappingUUID") for watched in watched} - {None}) == 2
+    assert not problems(two_tables, iter(watched))
+
+
 def test_every_metric_of_a_dashboard_exists(plan: Plan) -> None:
     assert len(list(watched_by_widgets(plan))) > 60
     assert not problems(plan, watched_by_widgets(plan))

@@ -15,7 +15,7 @@ provider "aws" {
 }
 
 locals {
-  items_arn = "arn:aws:dynamodb:us-east-1:000000000000:table/stores-items"
+  items_arns = ["arn:aws:dynamodb:us-east-1:000000000000:table/stores-items"]
 }
 
 module "network" {
@@ -27,7 +27,7 @@ module "network" {
     zones               = ["us-east-1a", "us-east-1b"]
     interface_endpoints = ["xray"]
   } }
-  items              = { arn = local.items_arn, index_name = "by-owner" }
+  items              = { arns = local.items_arns, index_name = "by-owner" }
   documents_arn      = "arn:aws:s3:::stores-documents"
   kms_key_arn        = null
   log_retention_days = 30
@@ -39,7 +39,7 @@ module "serverless" {
   name          = "serverless"
   cache         = { serverless = { max_gb = 1, max_ecpu_per_second = 5000 } }
   network       = module.network.network
-  items_arn     = local.items_arn
+  items_arns    = local.items_arns
   kms_key_arn   = null
   alarms        = true
   alarm_actions = { page = [], ticket = [] }
@@ -51,7 +51,7 @@ module "nodes" {
   name          = "nodes"
   cache         = { nodes = { type = "cache.t4g.micro", replicas = 1 } }
   network       = module.network.network
-  items_arn     = local.items_arn
+  items_arns    = local.items_arns
   kms_key_arn   = null
   alarms        = true
   alarm_actions = { page = [], ticket = [] }

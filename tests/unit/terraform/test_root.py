@@ -49,3 +49,15 @@ def test_the_root_has_every_output_of_the_module_but_the_long_ones() -> None:
 def test_the_tag_stack_is_the_stacks_name() -> None:
     default = argument(module(SETTINGS, "variable")["name"], "default")
     assert f"Stack = coalesce(var.name, {default})" in (TERRAFORM / "providers.tf").read_text()
+
+
+def test_everything_waits_until_terraform_has_written_what_the_apply_begins() -> None:
+    """Module `record` gives the stack's name to everything else, and only after it has written that."""
+    names = {
+        path.name: re.findall(r"\bmodule\.settings\.name\b", path.read_text()) for path in sorted(STACK.glob("*.tf"))
+    }
+    assert {name for name, found in names.items() if found} == {"record.tf"} and len(names["record.tf"]) == 1
+    calls = {name: argument(body, "name") for name, body in module(STACK, "module").items()}
+    assert list(calls.values()).count("module.record.name") > 20
+    output = module(TERRAFORM / "modules/record", "output")["name"]
+    assert argument(output, "depends_on") == "[aws_ssm_parameter.begun]"

@@ -120,6 +120,8 @@ NUMBERS = {
     "seconds_until_auto_pause": 600,
     "monitoring_seconds": 60,
     "reader_port": 5432,
+    "items.building": 2,
+    "items.former": 2,
 }
 """The end of a number's path -> a value that obeys the rules, for numbers whose default is none or null."""
 
