@@ -4,8 +4,9 @@ A job's state is one JSON object below `config/jobs/` in the write log's bucket 
 is conditional on the state that the process read before. So the object is also the lock: of two operators who start the
 same job, S3 accepts the write of only one.
 
-A process renews its lock with every write. If it is killed, the lock lapses after LEASE_SECONDS, and the next run goes
-on from the saved position. The steps since the last write then come again, so every step must be idempotent.
+A process renews its lock with every write. During a long step a thread writes the state again. If the process is
+killed, the lock lapses after LEASE_SECONDS, and the next run goes on from the saved position. The steps since the last
+write then come again, so every step must be idempotent.
 
 Every run that ends leaves an audit object below `config/audit/`: who ran which command, what it did, and how it ended.
 """
@@ -33,6 +34,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops.audit import caller_arn, put_audit
 from ops.cli.target import Target
 from ops.console import CommandError
+from readplane.aws.faults import RefusedError, UnansweredError
 from readplane.model.timestamp import rfc3339
 
 JOBS = "config/jobs/"
@@ -42,7 +44,11 @@ LEASE_SECONDS = 60.0
 """How long a job stays locked after the last write of its state. S3's clock measures this, not the operator's."""
 
 RENEW_SECONDS = 15.0
-"""After how many seconds a job that waits writes its state again."""
+"""After how many seconds a job writes its state again, while it waits or a step takes long."""
+
+STEP_SECONDS = 20 * 60.0
+"""How long a step keeps the lock. An invocation of a function takes up to 15 minutes. A step that takes longer than
+this counts as hung, so that another operator can go on with the job."""
 
 SAVE_SECONDS = 1.0
 """The minimum time between two writes of a position."""
@@ -111,13 +117,14 @@ class JobState(NamedTuple):
 
 
 def job_options(
-    *, rate: float | None = None, unit: str = "steps", paced: bool = True
+    *, rate: float | None = None, unit: str = "steps", paced: bool = True, restartable: bool = True
 ) -> Callable[[_Command], _Command]:
     """Return a decorator that adds the options of a job to a command, which gets them as the argument `options`.
 
     :param rate: the value of --rate if the command line has none; None for no limit
     :param unit: what --rate counts, for the text of --help
     :param paced: whether the command has the option --rate
+    :param restartable: whether the command has the option --restart
     """
 
     def decorate(command: _Command) -> _Command:
@@ -129,8 +136,9 @@ def job_options(
         positive, limit = click.FloatRange(0, min_open=True), f"At most this many {unit} a second."
         decorated: Any = wrapper
         pace = click.option("--rate", type=positive, default=rate, show_default=True, help=limit)
+        restart = "Begin anew, even if an unfinished job has a saved position."
         for option in (
-            click.option("--restart", is_flag=True, help="Begin anew, even if an unfinished job has a saved position."),
+            *([click.option("--restart", is_flag=True, help=restart)] if restartable else []),
             click.option("--take-over", is_flag=True, help="Go on with a job that another operator runs, and stop it."),
             click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
             *([pace] if paced else []),
@@ -148,14 +156,21 @@ def plain_errors() -> Iterator[None]:
     """Turn an error of AWS inside a `with` block into a CommandError, which quotes neither data nor URLs."""
     try:
         yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        advice = "Does this operator have the permission (docs/operate.md)?" if "Denied" in code else "Try again."
-        raise CommandError(f"AWS refused {error.operation_name}: {code}. {advice}") from error
-    except BotoCoreError as error:
-        raise CommandError(
-            f"AWS can't be called ({type(error).__name__}). Check the credentials and the connection."
-        ) from error
+    except (ClientError, RefusedError) as error:
+        text = refusal_of(error)
+        denied = "Denied" in text or ": 403." in text  # S3 answers HeadObject and HeadBucket with the status alone
+        advice = "Does this operator have the permission (docs/operate.md)?" if denied else "Try again."
+        raise CommandError(f"{text} {advice}") from error
+    except (BotoCoreError, UnansweredError) as error:
+        kind = error.code if isinstance(error, UnansweredError) else type(error).__name__
+        raise CommandError(f"AWS can't be called ({kind}). Check the credentials and the connection.") from error
+
+
+def refusal_of(error: ClientError | RefusedError) -> str:
+    """Return a sentence about a call that AWS refused. It doesn't quote AWS's text, which may hold data."""
+    if isinstance(error, RefusedError):
+        return f"AWS refused a call: {error.code}."
+    return f"AWS refused {error.operation_name}: {error.response['Error']['Code']}."
 
 
 class _Store:
@@ -183,7 +198,7 @@ class _Store:
             raise CommandError(
                 f"{self._key} in {self._bucket} isn't a job's state that this release can read. Delete that object."
             ) from error
-        return state, _age(response)
+        return state, age_of(response)
 
     def write(self, state: JobState) -> None:
         """Write the state, if nobody has written it since this object read or wrote it.
@@ -200,16 +215,18 @@ class _Store:
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
                 raise
-            # If the response to the first attempt was lost, the client sent the request again, and S3 refused it
-            # because of the first attempt.
+            # If the response to a write was lost, S3 has a state of this run that the process doesn't know about. If it
+            # is another one than this state, write again, because only this process writes states of its run.
             stored = self.read()
-            if stored is None or (stored[0].run, stored[0].saves) != (state.run, state.saves):
+            if stored is None or stored[0].run != state.run:
                 raise JobTakenError(
                     "Another operator has taken this job over. This process has stopped; the other one goes on."
                 ) from error
+            if stored[0].saves != state.saves:
+                self.write(state)
 
 
-def _age(response: Mapping[str, Any]) -> float:
+def age_of(response: Mapping[str, Any]) -> float:
     """Return the age in seconds of the object in a response of GetObject.
 
     Both times are S3's, so a wrong clock on the operator's machine doesn't shorten another operator's lock.
@@ -239,6 +256,21 @@ class Job:
         self._shown_at = self._saved_at
         self._due = self._saved_at
         self._stopping = False
+        self._result: dict[str, Any] = {}
+        # Two threads write the state: that of the command, and the one that renews the lock.
+        self._mutex = threading.RLock()
+        self._active_at = self._saved_at
+        self._fault: CommandError | None = None
+        self._ended = threading.Event()
+
+    def keep_lock(self) -> None:
+        """Start a thread that renews the lock until the job ends, but not for longer than STEP_SECONDS in one step."""
+        threading.Thread(target=self._renew_until_ended, name="lock of a job", daemon=True).start()
+
+    def release_lock(self) -> None:
+        """Stop the thread that renews the lock. Wait until it has ended its last write."""
+        with self._mutex:
+            self._ended.set()
 
     @property
     def position(self) -> Any:
@@ -270,8 +302,9 @@ class Job:
         :raises JobStoppedError: if a signal asked the command to end; the position is kept
         :raises JobTakenError: if another operator has taken the job over
         """
-        self._state = self._state._replace(position=position)
-        self._counts.update(counts)
+        with self._mutex:
+            self._state = self._state._replace(position=position)
+            self._counts.update(counts)
         self._save_after(SAVE_SECONDS)
         self._check()
 
@@ -298,22 +331,29 @@ class Job:
         self._check()
 
     def renew(self) -> None:
-        """Keep the job's lock. Call this during a step that may take longer than RENEW_SECONDS.
+        """Say that the job goes on. Call this during a step that may take longer than STEP_SECONDS.
 
+        :raises JobStoppedError: if a signal asked the command to end; the step comes again in the next run
         :raises JobTakenError: if another operator has taken the job over
         """
         self._save_after(RENEW_SECONDS)
+        self._check()
 
     def say(self, text: str) -> None:
         """Print a line about the job's progress to the standard error."""
         click.echo(f"{self._state.command}: {text}", err=True)
 
+    def add_to_result(self, **fields: Any) -> None:
+        """Add members to the JSON that :meth:`report` prints."""
+        self._result |= fields
+
     def stop(self) -> None:
-        """Have the job end at its next call of :meth:`advance`, :meth:`pace` or :meth:`wait`."""
+        """Have the job end at its next call of :meth:`advance`, :meth:`pace`, :meth:`renew` or :meth:`wait`."""
         self._stopping = True
 
     def end(self, outcome: Outcome) -> None:
         """Write the last state, release the lock, and write the audit object."""
+        self.release_lock()
         self._state = self._state._replace(outcome=outcome, position=None if outcome == "done" else self.position)
         # Keep `run` in the state that is written, because :meth:`_Store.write` recognises its own write by it. A state
         # with another outcome than `running` is not locked.
@@ -347,13 +387,30 @@ class Job:
                         "counts": dict(self._counts),
                         "position": self.position,
                         "started_at": self._state.started_at,
+                        **self._result,
                     }
                 )
             )
         elif self._state.outcome == "done":
             click.echo(f"{self._state.command}: done. {self._describe()}.")
 
+    def _renew_until_ended(self) -> None:
+        while not self._ended.wait(RENEW_SECONDS):
+            with self._mutex:
+                if self._ended.is_set() or time.monotonic() - self._active_at >= STEP_SECONDS:
+                    continue
+                try:
+                    self._save()
+                except CommandError as error:
+                    self._fault = error
+                    return
+                except (ClientError, BotoCoreError):
+                    continue  # the next attempt may succeed before the lock lapses
+
     def _check(self) -> None:
+        self._active_at = time.monotonic()
+        if self._fault:
+            raise self._fault
         if self._stopping:
             raise JobStoppedError("Stopped. The position is saved: run the same command again to go on.")
 
@@ -361,7 +418,7 @@ class Job:
         return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self._counts.items()) or "nothing to do"
 
     def _save_after(self, seconds: float) -> None:
-        now = time.monotonic()
+        self._active_at = now = time.monotonic()
         if now - self._saved_at >= seconds:
             self._save()
             interval = SAVE_SECONDS if sys.stderr.isatty() else PIPE_SECONDS
@@ -370,9 +427,10 @@ class Job:
                 self.say(f"{self._describe()} …")
 
     def _save(self) -> None:
-        self._state = self._state._replace(counts=dict(self._counts), saves=self._state.saves + 1)
-        self._store.write(self._state)
-        self._saved_at = time.monotonic()
+        with self._mutex:
+            self._state = self._state._replace(counts=dict(self._counts), saves=self._state.saves + 1)
+            self._store.write(self._state)
+            self._saved_at = time.monotonic()
 
 
 @contextmanager
@@ -391,10 +449,12 @@ def open_job(
     """
     with plain_errors():
         job = _lock(target, command, arguments, options, repeatable=repeatable)
+        job.keep_lock()
         with _signals(job):
             try:
                 yield job
             except JobTakenError:
+                job.release_lock()
                 job.put_audit("taken over")
                 raise
             except BaseException as error:
@@ -429,7 +489,7 @@ def job_states(target: Target, command: str) -> Iterator[tuple[str, Mapping[str,
                 if error.response["Error"]["Code"] == "NoSuchKey":
                     continue
                 raise
-            yield entry["Key"], {**json.loads(response["Body"].read()), "age": _age(response)}
+            yield entry["Key"], {**json.loads(response["Body"].read()), "age": age_of(response)}
 
 
 def job_id(command: str, arguments: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from ops.cli.private_stores import count_messages
+from ops.cli.target import RegionalStack, Target
 from ops.jobs import Job
 
 SETTLE_SECONDS = 5.0
@@ -30,6 +32,12 @@ class QueueRoom:
         self._limit = limit
         self._clock = clock
         self._sent: deque[tuple[float, int]] = deque()
+
+    @classmethod
+    def of(cls, target: Target, stack: RegionalStack, url: str, limit: int) -> QueueRoom:
+        """Return the room in a queue of one Region."""
+        sqs = target.client("sqs", stack.region)
+        return cls(lambda: count_messages(sqs, url), limit)
 
     def free(self) -> int:
         """Return how many messages may be sent now; 0 or less for none."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ops.console import ROOT, CommandError, failures
+from ops.markdown import table
 
 MODULE = ROOT / "terraform/modules/settings"
 PAGE = ROOT / "docs/variables.md"
@@ -314,12 +315,12 @@ def _order(path: Path) -> tuple[int, str]:
 
 
 def _summary(concerns: list[Concern]) -> Iterator[str]:
-    yield "| variable | type | default | is |"
-    yield "| --- | --- | --- | --- |"
-    for concern in concerns:
-        for variable in concern.variables:
-            name = f"[`{variable.name}`](#{variable.name})"
-            yield _row(name, variable.type, _default(variable.default), _escape(variable.first_sentence))
+    rows = [
+        (f"[`{each.name}`](#{each.name})", each.type, _default(each.default), _escape(each.first_sentence))
+        for concern in concerns
+        for each in concern.variables
+    ]
+    yield table(("variable", "type", "default", "is"), rows, "l")
     yield ""
 
 
@@ -332,12 +333,11 @@ def _section(concern: Concern) -> Iterator[str]:
         yield f"{variable.type.capitalize()}{secret}; {_long_default(variable.default)}.\n"
         yield f"{_description(variable.description)}\n"
         if variable.attributes:
-            yield "| attribute | type | default | is |"
-            yield "| --- | --- | --- | --- |"
-            for attribute in variable.attributes:
-                name = f"`{attribute.name}`"
-                meaning = _escape(_sentence(attribute.description))
-                yield _row(name, attribute.type, _default(attribute.default), meaning)
+            rows = [
+                (f"`{each.name}`", each.type, _default(each.default), _escape(_sentence(each.description)))
+                for each in variable.attributes
+            ]
+            yield table(("attribute", "type", "default", "is"), rows, "l")
             yield ""
         if variable.rules:
             yield "Rules:\n"
@@ -370,10 +370,6 @@ def _default(default: str | None) -> str:
 
 def _long_default(default: str | None) -> str:
     return "required" if default is None else f"default `{_unwrap(default)}`"
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _escape(text: str) -> str:

@@ -1,8 +1,12 @@
 """Walks through the objects of the write log and of the change stream's archive, and through the items table.
 
 Firehose names an object's folder after the hour (UTC) in which the object's first record arrived, and writes the object
-up to a day later. So an object can hold the records of any moment between the two. Other objects under log/ have no
-hour in their keys, because an operator's command wrote them: redriven lines, the deletes of a purge, imported items.
+up to a day later. So an object can hold the records of any moment between the two. Operators' commands write the other
+objects under log/: redriven lines, the deletes of a purge, imported items. Their keys name the day, or the time at
+which the import began.
+
+`erase finish` writes an object again, so that S3 says a later time of writing. The object then counts as one that may
+hold records of more moments. So a replay never leaves it out.
 """
 
 from __future__ import annotations
@@ -10,12 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from ops.cli.target import RegionalStack, Target
 from readplane.config import DAY_MS
 from readplane.model.keys import ITEM_PREFIX
 from readplane.stores.rows import version_of
+
+if TYPE_CHECKING:  # import it only for mypy, because the benchmarks fill a table without the packages of the commands
+    from ops.cli.target import RegionalStack, Target
 
 Prefix = Literal["log", "stream"]
 PREFIXES: tuple[Prefix, ...] = get_args(Prefix)
@@ -28,6 +34,8 @@ PAGE = 1000
 """The maximum number of rows of the items table in a page of a walk."""
 
 _HOUR = re.compile(r"\w+/year=(\d{4})/month=(\d\d)/day=(\d\d)/hour=(\d\d)/")
+_REDRIVE_DAY = re.compile(r"log/redrive/(\d{4})-(\d\d)-(\d\d)/")
+_IMPORT_MS = re.compile(r"log/import/[^/]+-(\d+)/")
 
 
 class TimeRange(NamedTuple):
@@ -51,13 +59,18 @@ class LogObject(NamedTuple):
 
     def may_hold(self, span: TimeRange) -> bool:
         """Whether the object may hold a record that arrived in a time range."""
-        hour = _HOUR.match(self.key)
-        if hour is None:
-            return span.start_ms <= self.written_ms < span.end_ms
-        year, month, day, hours = map(int, hour.groups())
-        begin_ms = int(datetime(year, month, day, hours, tzinfo=UTC).timestamp() * 1000)
-        # S3's time has no fraction, so the object may be written up to a second later.
+        # An operator's clock may be ahead of S3's. S3's time has no fraction, so the object may be written up to a
+        # second later.
+        begin_ms = min(self._begin_ms(), self.written_ms)
         return begin_ms < span.end_ms and span.start_ms < self.written_ms + 1000
+
+    def _begin_ms(self) -> int:
+        """Return the time in the key, in Unix milliseconds; the time of writing if the key names none."""
+        if found := _HOUR.match(self.key) or _REDRIVE_DAY.match(self.key):
+            year, month, day, *hours = map(int, found.groups())
+            return int(datetime(year, month, day, sum(hours), tzinfo=UTC).timestamp() * 1000)
+        found = _IMPORT_MS.match(self.key)
+        return int(found[1]) if found else self.written_ms
 
 
 def log_objects(
@@ -84,7 +97,13 @@ def log_objects(
 
 
 def _folders(s3: Any, stack: RegionalStack, prefix: Prefix, span: TimeRange) -> Iterator[str]:
-    """Yield the folders to list, in the order of their names: those without an hour, then one for each day."""
+    """Yield the folders to list, in the order of their names: those without an hour, then one for each day.
+
+    A walk from the beginning of time lists everything at once, also what somebody has put directly below the prefix.
+    """
+    if span.start_ms <= 0:
+        yield f"{prefix}/"
+        return
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.log_bucket, Prefix=f"{prefix}/", Delimiter="/")
     found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
     days = f"{prefix}/year="
@@ -113,7 +132,7 @@ class KeyPage(NamedTuple):
     last: str | None
 
 
-def item_pages(
+def key_pages(
     target: Target, stack: RegionalStack, collections: Collection[str], after: str | None = None
 ) -> Iterator[KeyPage]:
     """Scan the items table of one Region, and yield the keys of the items of some collections, page by page.

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from ops.cli.api_differences import Difference, differences, route_count
 from ops.cli.target import Chosen, table
 from ops.console import CommandError
+from ops.jobs import refusal_of
 
 STAGE = "v1"
 """The name of the API's stage (terraform/modules/api/stage.tf)."""
@@ -64,7 +65,7 @@ def _read_document(storage: Any, uri: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(storage.get_object(Bucket=bucket, Key=key)["Body"].read())
     except ClientError as error:
         raise CommandError(
-            f"S3 doesn't give {uri}: {error}\n"
+            f"S3 doesn't give {uri}. {refusal_of(error)} "
             "The command needs the permission s3:GetObject on it, and kms:Decrypt for a customer managed key."
         ) from error
     return document
@@ -93,7 +94,7 @@ def _read_stage(gateway: Any, region: str, api_id: str) -> tuple[dict[str, Any],
         deployments = {deployment["id"]: deployment for page in pages for deployment in page["items"]}
     except ClientError as error:
         raise CommandError(
-            f"API Gateway in {region} doesn't show the stage {STAGE} of the API {api_id}: {error}\n"
+            f"API Gateway in {region} doesn't show the stage {STAGE} of the API {api_id}. {refusal_of(error)} "
             "The command needs the permission apigateway:GET on the API. If the API is gone, apply terraform/."
         ) from error
     newest = max(deployments.values(), key=lambda deployment: deployment["createdDate"])

@@ -19,6 +19,7 @@ from readplane.model.keys import ITEM_PREFIX, document_key
 from readplane.stores.rows import version_of
 
 Entry = TypeVar("Entry")
+Setting = TypeVar("Setting")
 
 SOURCES = "sources"
 """The folder of the freshness documents of sources. No collection may have this name."""
@@ -147,14 +148,15 @@ def batches_of(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
         yield batch
 
 
-def live_function(target: Target, stack: RegionalStack, function: str) -> LiveFunction:
+def live_function(target: Target, stack: RegionalStack, function: str, alias: str = LIVE) -> LiveFunction:
     """Return the settings of the version of a function that serves now.
 
     :param function: the function's name without the stack's name, such as `publish`
+    :param alias: the alias that points to the version; with CodeDeploy, clients call another one
     :raises CommandError: if the settings can't be read
     """
     name = f"{target.name}-{function}"
-    answer = target.client("lambda", stack.region).get_function_configuration(FunctionName=name, Qualifier=LIVE)
+    answer = target.client("lambda", stack.region).get_function_configuration(FunctionName=name, Qualifier=alias)
     try:
         settings = decode_settings(answer["Environment"]["Variables"][VARIABLE])
     except (KeyError, SettingsError) as error:
@@ -188,6 +190,17 @@ def declared_collections(target: Target) -> dict[str, Declared]:
                 " Run `terraform apply` to its end."
             )
     return {name: Declared(_visibility(read), name not in served) for name, read in applied.items()}
+
+
+def require_collection(declared: Mapping[str, Setting], name: str) -> Setting:
+    """Return the settings of a collection that a command line names.
+
+    :param declared: the settings of each collection by its name
+    :raises CommandError: if there is no such collection; the message lists the declared ones
+    """
+    if name not in declared:
+        raise CommandError(f"There is no collection {name}. Declared are: {', '.join(sorted(declared)) or 'none'}.")
+    return declared[name]
 
 
 def _visibility(text: str) -> Visibility:

@@ -7,7 +7,6 @@ change of a collection's `read`: it writes the documents under the new prefix an
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +15,9 @@ from typing import NamedTuple
 import click
 
 from ops.cli.collection_stores import (
+    MAX_DELETES,
     Declared,
     StoredDocument,
-    StoredItem,
     batches_of,
     copy_documents,
     declared_collections,
@@ -28,33 +27,20 @@ from ops.cli.collection_stores import (
     stored_documents,
     stored_items,
 )
+from ops.cli.items_generations import items_tables
 from ops.cli.publishing import publish_many
-from ops.cli.quarantine import put_lines
 from ops.cli.target import Chosen, RegionalStack, Target, table
+from ops.cli.write_log import DELETES, delete_of, put_lines, wait_until_applied
 from ops.console import CommandError
 from readplane.aws.boto import BotoClient
-from readplane.clock import now_ms
 from readplane.config import DAY_MS
-from readplane.model.change import API, Change
+from readplane.model.change import Change
 from readplane.model.collection import VISIBILITIES, Visibility
-from readplane.model.timestamp import ms_of, rfc3339
-from readplane.model.version import stamp
+from readplane.model.timestamp import ms_of
 from readplane.stores.items import DynamoItems
-from readplane.stores.rows import version_of
-from readplane.stores.table import MAX_KEYS, read_records
-
-ACTOR = "operator"
-"""The actor of the changes that `purge` makes."""
-
-BATCH = 1000
-"""The number of deletes in one write-log object. `purge` waits until `apply` has applied them before it sends the next
-object, so that the changes of clients wait for one such object at most."""
 
 POLL_SECONDS = 0.5
 """How often `purge` checks whether the functions have done what it waits for."""
-
-APPLY_SECONDS = 600.0
-"""How long `purge` waits for `apply` to apply one object. A backlog of the write log may be ahead of the object."""
 
 PUBLISH_SECONDS = 30.0
 """If `publish` removes no further document for this long, `purge` deletes the rest itself."""
@@ -142,7 +128,7 @@ def purge(chosen: Chosen, name: str, yes: bool) -> None:
     target = chosen.target
     collection = declared_collections(target).get(name)
     if collection is None:
-        raise CommandError(f"{name} isn't declared, so `apply` would refuse its deletes.\n{_advice(name, None)}")
+        raise CommandError(f"{name} isn't declared, so `apply` would refuse its deletes. {_leftover(name)}")
     if not collection.retired:
         raise CommandError(f"{name} is in use. Set `retired = true` for it, run `terraform apply`, then purge it.")
     stacks = target.regions()
@@ -177,7 +163,7 @@ def copy(chosen: Chosen, name: str, yes: bool) -> None:
     target = chosen.target
     collection = declared_collections(target).get(name)
     if collection is None:
-        raise CommandError(f"{name} isn't declared.\n{_advice(name, None)}")
+        raise CommandError(f"{name} isn't declared. {_leftover(name)}")
     for stack in target.regions():
         documents = list(stored_documents(target, stack, name))
         present = {document.key for document in documents if document.is_read(collection.read)}
@@ -206,7 +192,7 @@ def move(chosen: Chosen, name: str, all_items: bool, yes: bool) -> None:
     target = chosen.target
     collection = declared_collections(target).get(name)
     if collection is None:
-        raise CommandError(f"{name} isn't declared.\n{_advice(name, None)}")
+        raise CommandError(f"{name} isn't declared. {_leftover(name)}")
     if collection.retired:
         raise CommandError(f"{name} is retired, so nobody can read its documents. Use `collections purge`.")
     plans = [_plan_move(target, stack, name, collection, all_items=all_items) for stack in target.regions()]
@@ -252,13 +238,19 @@ def _rows(target: Target, stack: RegionalStack, declared: dict[str, Declared]) -
 def _advice(name: str, collection: Declared | None) -> str:
     """Return what an operator does about items or documents that don't fit a collection's settings."""
     if collection is None:
-        return (
-            f"{name}: an older stack left it behind. Declare it with `retired = true` and the `read` that it had, run "
-            f"`terraform apply`, then `collections purge {name}`."
-        )
+        return f"{name}: an older stack left it behind. Declare it {_steps(name)}"
     if collection.retired:
         return f"{name}: it is retired. Run `collections purge {name}`."
     return f"{name}: run `collections move {name}`."
+
+
+def _leftover(name: str) -> str:
+    """Return what an operator does if a collection that isn't declared is no typing mistake."""
+    return f"If an older stack left it behind, declare it {_steps(name)}"
+
+
+def _steps(name: str) -> str:
+    return f"with `retired = true` and the `read` that it had, run `terraform apply`, then `collections purge {name}`."
 
 
 def _delete_items(target: Target, stacks: Sequence[RegionalStack], name: str, collection: Declared) -> set[str]:
@@ -273,21 +265,14 @@ def _delete_items(target: Target, stacks: Sequence[RegionalStack], name: str, co
     for _ in range(MAX_ROUNDS):
         found = 0
         for stack in stacks:
-            for items in batches_of(stored_items(target, stack, name), BATCH):
-                _apply_deletes(target, stacks, [_delete_of(item) for item in items], collection)
+            for items in batches_of(stored_items(target, stack, name), DELETES):
+                _apply_deletes(target, stacks, [delete_of(item) for item in items], collection)
                 found += len(items)
                 deleted.update(item.document_key(collection.read) for item in items)
                 click.echo(f"{stack.region}: {len(deleted)} items are deleted.")
         if not found:
             return deleted
     raise CommandError(f"New items of {name} keep coming. Does a client or a source still write them?")
-
-
-def _delete_of(item: StoredItem) -> Change:
-    """Return a change that deletes an item. Its version is above the item's version."""
-    now = now_ms()
-    version = stamp(now, os.urandom(10), above=[item.version])
-    return Change(version, item.collection, item.item_id, None, ACTOR, API, rfc3339(now), item.owner)
 
 
 def _apply_deletes(
@@ -308,37 +293,12 @@ def _apply_deletes(
         put_lines(target, stacks[0], [change.line() for change in accepted])
     if refused:
         horizon_ms = live_function(target, stacks[0], "apply").settings["horizon_days"] * DAY_MS
-        items = DynamoItems(
-            BotoClient("dynamodb", region=target.region), target.outputs["items_table"], horizon_ms=horizon_ms
-        )
-        for change in refused:
-            items.apply(change)
+        for table_name in items_tables(target):
+            items = DynamoItems(BotoClient("dynamodb", region=target.region), table_name, horizon_ms=horizon_ms)
+            for change in refused:
+                items.apply(change)
     for stack in stacks:
-        _wait_until_applied(target, stack, deletes)
-
-
-def _wait_until_applied(target: Target, stack: RegionalStack, changes: list[Change]) -> None:
-    """Wait until the items of one Region have at least the versions of these changes.
-
-    :raises CommandError: if that takes longer than APPLY_SECONDS
-    """
-    client = BotoClient("dynamodb", region=stack.region)
-    waiting = {change.key: change.version for change in changes}
-    deadline = time.monotonic() + APPLY_SECONDS
-    while True:
-        for keys in batches_of(list(waiting), MAX_KEYS):
-            for record in read_records(client, target.outputs["items_table"], keys, "pk, version", consistent=True):
-                key = record["pk"]["S"]
-                if (version_of(record) or "") >= waiting[key]:
-                    del waiting[key]
-        if not waiting:
-            return
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"{len(waiting)} deletes have no effect in {stack.region} yet, for example on {min(waiting)}. They are "
-                f"in the write log. Look at the log of {target.name}-apply and at `quarantine list`, then try again."
-            )
-        time.sleep(POLL_SECONDS)
+        wait_until_applied(target, stack, deletes, time.sleep)
 
 
 def _remove_documents(target: Target, stack: RegionalStack, name: str, left_to_publish: set[str]) -> None:
@@ -356,7 +316,7 @@ def _remove_documents(target: Target, stack: RegionalStack, name: str, left_to_p
                 progress_at = time.monotonic()
                 progress.update(len(documents) - len(left))
             documents = left
-        for keys in batches_of(sorted(documents), BATCH):
+        for keys in batches_of(sorted(documents), MAX_DELETES):
             # `publish` may be late. Then it may write a document once more and remove it right afterwards, because it
             # handles an item's changes in order, and the delete is the last one.
             delete_documents(target, stack, keys)

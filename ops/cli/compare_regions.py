@@ -7,9 +7,11 @@ import json
 import click
 from botocore.exceptions import ClientError
 
+from ops.cli.collection_stores import declared_collections, require_collection
 from ops.cli.region_differences import Comparer
 from ops.cli.target import Chosen, table
 from ops.console import CommandError
+from ops.jobs import refusal_of
 
 SHOWN = 20
 """How many differences the table shows. --json shows all of them."""
@@ -43,11 +45,13 @@ def compare_regions(
     """
     chosen: Chosen = context.obj
     comparer = Comparer(chosen.target, grace)
+    if collection is not None:
+        require_collection(declared_collections(chosen.target), collection)
     try:
         result = comparer.compare(None if whole else sample, lambda text: click.echo(text, err=True), collection)
     except ClientError as error:
         raise CommandError(
-            f"AWS refuses a call: {error}\nIn both Regions, the command needs dynamodb:Scan and dynamodb:BatchGetItem "
+            f"{refusal_of(error)} In both Regions, the command needs dynamodb:Scan and dynamodb:BatchGetItem "
             "on the items table, s3:GetObject and s3:ListBucket on the documents buckets and, with customer managed "
             "keys, kms:Decrypt."
         ) from error

@@ -16,8 +16,8 @@ import click
 
 from ops.cli.private_stores import count_messages, region_option, regions
 from ops.cli.publishing import publish_items
-from ops.cli.quarantine import put_lines
 from ops.cli.target import Chosen, RegionalStack, Target, table
+from ops.cli.write_log import apply_queue, put_lines
 from ops.console import CommandError
 from readplane.model.keys import ITEM_PREFIX
 
@@ -153,8 +153,7 @@ def _queues(target: Target, stack: RegionalStack, only: str | None) -> list[Queu
         raise CommandError(f"This stack has no queue {only} in {stack.region}, because it has no such store.")
     names = [name for name in ("apply", *urls) if only in (None, name)]
     if "apply" in names:
-        queue, dead = (f"{target.name}-apply{suffix}" for suffix in ("", "-dead-letters"))
-        urls["apply"] = sqs.get_queue_url(QueueName=queue)["QueueUrl"], sqs.get_queue_url(QueueName=dead)["QueueUrl"]
+        urls["apply"] = apply_queue(target, stack), apply_queue(target, stack, "-dead-letters")
     return [Queue(name, *urls[name], count_messages(sqs, urls[name][1])) for name in names]
 
 

@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 from botocore.exceptions import ClientError
 
-from ops.cli.invoke import LIVE
+from ops.cli.invoke import LIVE, FunctionError, call
 from ops.cli.target import Target
 from ops.console import CommandError
+from readplane.entrypoint import CHECK
 
 STAGES = (
     ("publish", "feed"),
@@ -41,6 +42,30 @@ SETTLE_SECONDS = 300.0
 
 ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 """The states of a deployment that hasn't ended."""
+
+READY_SECONDS = 900.0
+"""How long Lambda may take to bring a version back into service. It makes a new snapshot, or connects the version to
+its VPC again, which takes minutes.
+
+Lambda takes a version with SnapStart out of service if nobody invokes it for 14 days, and a version in a VPC if it is
+idle for long. Then Lambda refuses the first calls.
+https://docs.aws.amazon.com/lambda/latest/dg/snapstart-troubleshooting.html
+https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+"""
+
+THROTTLED = "TooManyRequestsException"
+"""The error code with which Lambda refuses a call because too many are running."""
+
+UNREADY = {
+    "SnapStartNotReadyException": "Lambda is making its snapshot",
+    "SnapStartRegenerationFailureException": "Lambda failed to make its snapshot",
+    "ResourceNotReadyException": "Lambda is connecting it to its VPC",
+    "ENINotReadyException": "Lambda is connecting it to its VPC",
+    "ResourceConflictException": "Lambda is preparing it",
+    "ServiceException": "Lambda itself fails",
+    THROTTLED: "all executions that the function may have are in use",
+}
+"""The error codes of a refused call that is worth repeating -> the reason."""
 
 AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
 """AWS's own deployment configuration that sends all calls to the new version at once."""
@@ -155,6 +180,7 @@ class RegionalDeployments:
         """
         entry = declared(target)[region]
         self.region = region
+        self._target = target
         self._application: str = entry["application"]
         self._functions: Mapping[str, Mapping[str, Any]] = {name: entry["functions"][name] for name in names}
         self._lambda = target.client("lambda", region)
@@ -173,6 +199,28 @@ class RegionalDeployments:
             response = self._cloudwatch.describe_alarms(AlarmNames=names[first : first + 100], StateValue="ALARM")
             found += [alarm["AlarmName"] for alarm in response["MetricAlarms"]]
         return sorted(found)
+
+    def unready(self, function: DeployedFunction) -> str | None:
+        """Invoke a function's newest version with its check. If Lambda refuses the call for now, return the error code.
+
+        :raises DeploymentError: if the version fails, or refuses its settings
+        """
+        try:
+            response = call(self._target, f"{function.function}:{function.live}", dict(CHECK), self.region)
+            problems: list[str] = response["problems"]
+        except FunctionError as error:
+            problems = [str(error)]
+        except ClientError as error:
+            code: str = error.response["Error"]["Code"]
+            if code not in UNREADY:
+                raise
+            return code
+        if problems:
+            raise DeploymentError(
+                f"{self.region}: version {function.live} of {function.name} fails its check, so nothing was started. "
+                f"{' '.join(problems)} Correct this and apply Terraform, or deploy other functions with --function."
+            )
+        return None
 
     def start(self, function: DeployedFunction, *, at_once: bool) -> str:
         """Start to shift a function's clients to its newest version. Return the id of the deployment.
@@ -312,7 +360,7 @@ def deploy(
     """Bring the newest version of every function of a Region to its clients. Return the functions that were behind.
 
     The stages follow each other (:data:`STAGES`), and the functions of a stage shift at the same time. A deployment
-    that is running already is watched like the others.
+    that is running already is watched like the others. Nothing starts before Lambda can run each new version.
 
     :param at_once: whether all clients get the new versions at once, whatever the alarms say
     :param backwards: whether the last stage comes first
@@ -324,10 +372,11 @@ def deploy(
         aliases = " and ".join(f"{function.alias} of {function.function}" for function in stuck)
         raise CommandError(
             f"{deployments.region}: {aliases} sends calls to two versions, but no deployment is running. Remove the "
-            "weights with `aws lambda update-alias --routing-config {}` (docs/upgrading.md)."
+            "weights with `aws lambda update-alias --routing-config AdditionalVersionWeights={}` (docs/upgrading.md)."
         )
     if not at_once:
         _refuse_alarms(deployments, functions)
+    _await_ready(deployments, functions, wait, say, at_once=at_once)
     done = []
     for stage in reversed(STAGES) if backwards else STAGES:
         names = [function.name for function in functions if function.name in stage and function.state != "up to date"]
@@ -366,6 +415,42 @@ def stop(deployments: RegionalDeployments, wait: Wait) -> list[DeployedFunction]
     deployments.stop([deployment for deployment in running.values() if deployment])
     functions = deployments.settle(wait) if running else []
     return [function for function in functions if function.name in running]
+
+
+def _await_ready(
+    deployments: RegionalDeployments,
+    functions: Sequence[DeployedFunction],
+    wait: Wait,
+    say: Callable[[str], None],
+    *,
+    at_once: bool,
+) -> None:
+    """Invoke the newest version of each function that is behind, until Lambda takes all these calls.
+
+    A version that is throttled doesn't hold up a remedy that goes out at once.
+
+    :raises DeploymentError: if a version fails, refuses its settings, or isn't ready in time
+    """
+    waiting = [function for function in functions if function.state == "behind"]
+    waited = 0.0
+    while True:
+        codes = {function: deployments.unready(function) for function in waiting}
+        refused = {
+            function: UNREADY[code] for function, code in codes.items() if code and not (at_once and code == THROTTLED)
+        }
+        if not refused:
+            return
+        reasons = ", ".join(f"{each.name} ({each.live}): {reason}" for each, reason in refused.items())
+        if waited >= READY_SECONDS:
+            raise DeploymentError(
+                f"{deployments.region}: some versions aren't ready after {READY_SECONDS / 60:.0f} minutes, so nothing "
+                f"was started. {reasons}. Run this command again. If that doesn't help, raise republish and apply."
+            )
+        if waited == 0 or len(refused) < len(waiting):
+            say(f"{deployments.region}: waiting for {reasons}")
+        waiting = list(refused)
+        wait(WATCH_SECONDS)
+        waited += WATCH_SECONDS
 
 
 def _refuse_alarms(deployments: RegionalDeployments, functions: Sequence[DeployedFunction]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from ops.cli.items_generations import name_of_table
 from ops.cli.probes import Clients, Probe, Result
 from ops.cli.status_probes import EDGE_REGION, read_subscriptions
 
@@ -20,6 +21,7 @@ ACCOUNT = "account"
 EXPRESSION = """\
 jsonencode({\
  name = var.name,\
+ items_generation = var.items.live,\
  regions = { primary = var.region, replica = local.replica_region },\
  throttle_rate = var.throttle.rate,\
  reserved = merge(\
@@ -163,7 +165,7 @@ def _regional_checks(settings: Settings, account: Account, clients: Clients, rol
         "API Gateway": lambda: check_gateway(gateway.get_account(), settings["throttle_rate"]),
         "Firehose": lambda: check_firehose(region, settings["throttle_rate"]),
         "bucket names": lambda: check_buckets(s3, buckets),
-        "backups": lambda: check_backups(dynamodb, f"{name}-items"),
+        "backups": lambda: check_backups(dynamodb, name_of_table(name, settings["items_generation"])),
     }
     if settings["snap_start"]:
         functions = [f"{name}-{function.replace('_', '-')}" for function in settings["snap_start"]]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import click
 from botocore.exceptions import ClientError
 
-from ops.cli.collection_stores import StoredDocument, declared_collections
+from ops.cli.collection_stores import StoredDocument, declared_collections, require_collection
 from ops.cli.drill_chart import chart
 from ops.cli.drill_client import Call, Client, Connections, Load, Write
 from ops.cli.drill_faults import (
@@ -31,6 +31,7 @@ from ops.cli.publishing import read_images
 from ops.cli.region_differences import Comparer
 from ops.cli.target import Chosen, Target
 from ops.console import CommandError, Progress
+from ops.jobs import refusal_of
 from ops.local import session
 from ops.local.edge_control import EdgeControl
 from ops.local.stack import Outputs
@@ -178,7 +179,9 @@ def failover(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
         control.choose(identity)
         setup = _local_setup(target, str(control.state()["url"]), second_api, progress)
     else:
-        if token and collection and not body:
+        if collection and not token:
+            raise CommandError("To write, the drill needs a file with a user's access token: --token-file FILE")
+        if collection and not body:
             raise CommandError("Name a file with the data of a written item: --body FILE")
         with _explained():
             setup = _aws_setup(target, token, collection, body.read() if body else "{}", second_api)
@@ -221,7 +224,7 @@ def _explained() -> Iterator[None]:
         yield
     except ClientError as error:
         raise CommandError(
-            f"AWS refuses a call: {error}\nThe drill needs cloudfront:GetDistribution, s3:ListBucket on the documents "
+            f"{refusal_of(error)} The drill needs cloudfront:GetDistribution, s3:ListBucket on the documents "
             "bucket and, with a token, lambda:GetFunctionConfiguration. To write, it also needs dynamodb:BatchGetItem "
             "on the items table and s3:GetObject on the documents buckets in both Regions."
         ) from error
@@ -307,19 +310,17 @@ def _aws_setup(target: Target, token: str | None, collection: str | None, body: 
     prefixes = {"public": "public/documents/"}
     if token:
         prefixes |= {"authenticated": "authenticated/documents/"}
-    paths = {kind: list(_documents(target, prefix)) for kind, prefix in prefixes.items()}
     owner = None
     collections = declared_collections(target) if token else {}
+    if collection and token:
+        owner = user if require_collection(collections, collection).read == "owner" else None
+    paths = {kind: list(_documents(target, prefix)) for kind, prefix in prefixes.items()}
     if user:
         owned = [name for name, entry in collections.items() if entry.read == "owner" and not entry.retired]
         found = [path for name in owned for path in _documents(target, f"owner/documents/{name}/{user}/")]
         paths["owner"] = [path.replace(f"/{user}/", "/", 1) for path in found[:DOCUMENTS]]
     if not any(paths.values()):
         raise CommandError("The bucket has no document that the client may read. Write an item first.")
-    if collection and token:
-        if collection not in collections:
-            raise CommandError(f"There is no collection {collection}. Declared are: {', '.join(sorted(collections))}.")
-        owner = user if collections[collection].read == "owner" else None
     edge = str(target.output("edge_url", "it has no CloudFront distribution. Set the variable edge, and apply."))
     read = {kind: found for kind, found in paths.items() if found}
     return Setup(edge, read, token, collection if token else None, lambda _: body, owner, second_api)

@@ -12,6 +12,7 @@ from ops.cli.edge_probes import Paths, Viewer
 from ops.cli.edge_probes import probe as send_probes
 from ops.cli.target import Chosen, Target, table
 from ops.console import CommandError
+from ops.jobs import refusal_of
 from ops.local.edge_control import EdgeControl
 from ops.local.edge_deployed import read_distribution
 
@@ -50,7 +51,7 @@ def probe(context: click.Context, url: str | None, public: str | None, private: 
         private = private or _first_document(target, "authenticated")
     except ClientError as error:
         raise CommandError(
-            f"AWS refuses a call: {error}\nThe command needs cloudfront:GetDistribution, cloudfront:Get*Policy and, "
+            f"{refusal_of(error)} The command needs cloudfront:GetDistribution, cloudfront:Get*Policy and, "
             "without --public and --private, s3:ListBucket on the documents bucket."
         ) from error
     if public is None:

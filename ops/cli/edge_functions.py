@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from ops.cli.target import Chosen, table
 from ops.console import CommandError
+from ops.jobs import refusal_of
 
 REGION = "us-east-1"
 """The Region of every Lambda@Edge function, and of CloudFront's API."""
@@ -81,6 +82,8 @@ def logs(chosen: Chosen, name: str | None, days: str, regions: tuple[str, ...], 
     never expires. Terraform can't know these Regions, so run this command from time to time, for example once a month.
     """
     stack, _ = _stack(chosen, name)
+    if unknown := set(regions) - set(boto3.Session().get_available_regions("logs")):
+        raise CommandError(f"There is no Region {min(unknown)}.")
     rows: list[tuple[str, ...]] = []
     changed = 0
     for region in regions or _enabled_regions():
@@ -142,9 +145,7 @@ def _used_functions() -> dict[str, str]:
                         # arn:aws:lambda:us-east-1:111122223333:function:NAME:VERSION
                         used[association["LambdaFunctionARN"].split(":")[6]] = f"distribution {entry['Id']}"
     except ClientError as error:
-        raise CommandError(
-            f"AWS refuses the list of distributions, so nothing is known to be unused: {error}"
-        ) from error
+        raise CommandError(f"{refusal_of(error)} Without the list, nothing is known to be unused.") from error
     return used
 
 

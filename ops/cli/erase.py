@@ -18,11 +18,14 @@ import click
 from botocore.exceptions import ClientError
 
 from ops.cli.erase_items import count_rows, delete_items, erase_rows
-from ops.cli.erase_log import LOG_PREFIXES, UserInLog, delete_versions, document_versions
+from ops.cli.erase_log import LOG_PREFIXES, UserInLog, document_versions
+from ops.cli.items_generations import refuse_second_table
+from ops.cli.object_versions import delete_versions
 from ops.cli.private_stores import count_messages, feed
-from ops.cli.status_probes import METRIC_MINUTES, Metric, newest_values
 from ops.cli.target import Chosen, RegionalStack, Target, table
 from ops.cli.users import Pool
+from ops.cli.waiting_changes import has_failed_batches, queue_age
+from ops.cli.write_log import apply_queue
 from ops.console import CommandError
 from ops.jobs import (
     LEASE_SECONDS,
@@ -31,11 +34,11 @@ from ops.jobs import (
     job_options,
     job_states,
     open_job,
-    plain_errors,
     state_key,
     unfinished_job,
 )
 from readplane.model.collection import is_owner
+from readplane.model.timestamp import rfc3339
 
 STEPS = ("items", "log", "table", "stores", "documents", "user", "search")
 """The steps of `erase finish`, in their order. The tombstones go after the log, which could bring their items back. The
@@ -56,6 +59,9 @@ QUEUE_TRIES = 360
 QUEUE_SECONDS = 5.0
 """How often the queues are looked at until `apply` and `feed` have handled the last deletes."""
 
+END_SECONDS = 60
+"""How long writing the end of `erase begin` may take, and the operator's clock may be behind that of S3."""
+
 DAY = timedelta(days=1)
 
 owner_option = click.option("--owner", metavar="SUB", required=True, help="The user's `sub`, a UUID of Cognito.")
@@ -68,33 +74,36 @@ def erase() -> None:
 
 @erase.command()
 @owner_option
-@job_options(paced=False)
+@job_options(paced=False, restartable=False)
 @click.pass_obj
 def begin(chosen: Chosen, owner: str, options: JobOptions) -> None:
     """Shut a user out, and delete the user's items.
 
     Without --yes, only count them. With --yes, disable the user in the user pool, revoke the user's refresh tokens, and
     send a delete for each item of the user through the write log. An access token stays valid until it expires, so the
-    command says when `erase finish` may run.
+    command says when `erase finish` may run (`finish_after` in the JSON). Run it again at any time: it disables the
+    user again, and deletes what is there.
     """
     target = chosen.target
     arguments = _arguments(owner)
-    with plain_errors():
-        users = _users(target, owner)
-        if not options.yes:
-            counts = count_rows(target, target.regional(replica=False), owner, _no_tick)
-            _print_counts(options, "erase begin", {"users": len(users), **counts})
-            return
-        with open_job(target, "erase begin", arguments, options) as job:
-            pool = Pool(target)
-            for name in users:
-                pool.shut_out(name)
-            if job.position is None:  # a run that goes on has counted them
-                job.advance("users", users_disabled=len(users))
-            delete_items(target, owner, job.wait, lambda count: job.advance("items", items_deleted=count), job.renew)
-        if not options.as_json:
-            ready = _time(time.time() + _wait_seconds(target))
-            click.echo(f"Then run this, not before {ready}: readplane erase finish --owner SUB --yes")
+    refuse_second_table(target, "erase")
+    users = _users(target, owner)
+    if not options.yes:
+        counts = count_rows(target, target.regional(replica=False), owner, _no_tick)
+        _print_counts(options, "erase begin", {"users": len(users), **counts})
+        return
+    with open_job(target, "erase begin", arguments, options) as job:
+        pool = Pool(target)
+        for name in users:
+            pool.shut_out(name)
+        if job.position is None:  # a run that goes on has counted them
+            job.advance("users", users_disabled=len(users))
+        delete_items(target, owner, job.wait, lambda count: job.advance("items", items_deleted=count), job.renew)
+        # The waiting time begins when S3 has written the job's end, which is right after this.
+        ready = int(time.time() + _wait_seconds(target)) + END_SECONDS
+        job.add_to_result(finish_after=rfc3339(ready * 1000))
+    if not options.as_json:
+        click.echo(f"Then run this, not before {_time(ready)}: readplane erase finish --owner SUB --yes")
 
 
 @erase.command()
@@ -117,18 +126,18 @@ def finish(chosen: Chosen, owner: str, keep_user: bool, options: JobOptions) -> 
     """
     target = chosen.target
     arguments = _arguments(owner)
-    with plain_errors():
-        ready = _check_ready(target, arguments)
-        _check_imports(target)
-        _check_notifications(target)
-        if options.yes:
-            _check_queues(target, ready)
-        if not options.yes:
-            _print_counts(options, "erase finish", _search(target, owner, None, keep_user=keep_user))
-            return
-        with open_job(target, "erase finish", arguments, options) as job:
-            _check_alone(target, job)
-            _finish(target, owner, job, keep_user=keep_user)
+    refuse_second_table(target, "erase")
+    ready = _check_ready(target, arguments)
+    _check_imports(target)
+    _check_notifications(target)
+    if options.yes:
+        _check_queues(target, ready)
+    if not options.yes:
+        _print_counts(options, "erase finish", _search(target, owner, None, keep_user=keep_user))
+        return
+    with open_job(target, "erase finish", arguments, options) as job:
+        _check_alone(target, job)
+        _finish(chosen, owner, job, keep_user=keep_user)
     if not options.as_json:
         _say_what_ages_out()
 
@@ -244,10 +253,7 @@ def _check_queues(target: Target, since: float) -> None:
     """
     for stack in target.regions():
         sqs = target.client("sqs", stack.region)
-        urls = {
-            name: sqs.get_queue_url(QueueName=f"{target.name}-{name}")["QueueUrl"]
-            for name in ("apply", "apply-dead-letters")
-        }
+        urls = {f"apply{suffix}": apply_queue(target, stack, suffix) for suffix in ("", "-dead-letters")}
         role = "primary" if stack.region == target.region else "replica"
         feeds: Mapping[str, Mapping[str, str]] = (target.outputs.get("feed_queues") or {}).get(role) or {}
         for store, entry in feeds.items():
@@ -259,32 +265,24 @@ def _check_queues(target: Target, since: float) -> None:
                     f"{waiting} messages are in the queue {target.name}-{name} of {stack.region}. Wait until those "
                     "that may name the user are handled, or redrive dead letters: readplane dead-letters redrive"
                 )
-        listing = target.client("s3", stack.region).list_objects_v2(
-            Bucket=stack.log_bucket, Prefix="aws/lambda/", MaxKeys=1
-        )
-        if listing.get("Contents"):
+        if has_failed_batches(target, stack):
             raise CommandError(f"There are dead letters of streams in {stack.region}: readplane dead-letters redrive")
 
 
 def _is_younger(target: Target, stack: RegionalStack, url: str, since: float) -> bool:
     """Whether every message of a queue came after a Unix time, as far as CloudWatch says. It may be behind."""
-    metric = Metric("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": url.rsplit("/", 1)[1]})
-    now = datetime.now(UTC)
-    age = newest_values(target.client("cloudwatch", stack.region), {"age": metric}, now)["age"]
-    # CloudWatch leaves out a message that was received several times. After its last receipt it is a dead letter.
-    names = ["VisibilityTimeout", "RedrivePolicy"]
-    queue = target.client("sqs", stack.region).get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    receipts = int(json.loads(queue.get("RedrivePolicy", "{}")).get("maxReceiveCount", 0))
-    oldest = max(age or 0.0, float(queue["VisibilityTimeout"]) * receipts) + METRIC_MINUTES * 60
-    return age is not None and since < now.timestamp() - oldest
+    oldest = queue_age(target, stack, url).limit
+    return oldest is not None and since < time.time() - oldest
 
 
-def _finish(target: Target, owner: str, job: Job, *, keep_user: bool) -> None:
+def _finish(chosen: Chosen, owner: str, job: Job, *, keep_user: bool) -> None:
     """Carry out the steps from the job's position on."""
+    target = chosen.target
     position = job.position or {"step": STEPS[0]}
     for number, step in enumerate(STEPS, 1):
         if number < STEPS.index(position["step"]) + 1 or (step == "user" and keep_user):
             continue
+        refuse_second_table(chosen.find_again(), "erase")  # an apply may have made one since the last step
         position = position if position["step"] == step else {"step": step}
         job.say(f"step {number} of {len(STEPS)}: {step}")
         job.advance(position)

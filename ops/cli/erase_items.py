@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,30 +9,17 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from ops.cli.collection_stores import batches_of
+from ops.cli.collection_stores import StoredItem, batches_of
 from ops.cli.erase_text import PSEUDONYM
 from ops.cli.publishing import Image, read_images
-from ops.cli.quarantine import put_lines
 from ops.cli.target import RegionalStack, Target
+from ops.cli.write_log import DELETES, delete_of, put_lines, wait_until_applied
 from ops.console import CommandError
-from readplane.clock import now_ms
-from readplane.model.change import API, Change
 from readplane.model.keys import ITEM_PREFIX
-from readplane.model.timestamp import rfc3339
-from readplane.model.version import stamp
 from readplane.stores.rows import version_of
 
-ACTOR = "operator"
-"""The actor of the deletes that `erase` sends."""
-
-BATCH = 1000
-"""The number of deletes in one object of the write log."""
-
-APPLY_SECONDS = 600.0
-"""How long a command waits for `apply` to apply the deletes of one object."""
-
 POLL_SECONDS = 1.0
-"""How often a command looks whether they are applied."""
+"""How often a command looks whether DynamoDB has replicated."""
 
 REPLICATION_SECONDS = 300.0
 """How long a command waits for DynamoDB to replicate."""
@@ -124,8 +110,8 @@ def delete_items(target: Target, user: str, wait: Wait, note: Callable[[int], No
         for stack in target.regions():
             rows = user_rows(target, stack, user, tick)
             living = (row for row in rows if row.is_owned and not row.is_deleted)
-            for batch in batches_of(living, BATCH):
-                _apply_deletes(target, user, batch, wait)
+            for batch in batches_of(living, DELETES):
+                _apply_deletes(target, batch, wait)
                 new = {row.key for row in batch} - deleted
                 deleted |= new
                 note(len(new))
@@ -135,30 +121,11 @@ def delete_items(target: Target, user: str, wait: Wait, note: Callable[[int], No
     raise CommandError("New items of this user keep coming. Who writes them? Find out, then run the command again.")
 
 
-def _apply_deletes(target: Target, user: str, rows: list[UserRow], wait: Wait) -> None:
-    now = now_ms()
-    deletes = []
-    for row in rows:
-        _, collection, _, item_id = row.key.split("/")
-        version = stamp(now, os.urandom(10), above=[row.version] if row.version else [])
-        deletes.append(Change(version, collection, item_id, None, ACTOR, API, rfc3339(now), user))
+def _apply_deletes(target: Target, rows: list[UserRow], wait: Wait) -> None:
+    deletes = [delete_of(StoredItem(row.key, row.version, "")) for row in rows]
     put_lines(target, target.regional(replica=False), [delete.line() for delete in deletes])
-    end = time.monotonic() + APPLY_SECONDS
-    missing = {delete.key: delete.version for delete in deletes}
-    while True:
-        for stack in target.regions():
-            images = read_images(target, stack, list(missing))
-            waiting = {key for key, version in missing.items() if (version_of(images.get(key, {})) or "") < version}
-            if waiting:
-                break
-        else:
-            return
-        if time.monotonic() > end:
-            raise CommandError(
-                f"{len(waiting)} deletes aren't applied after {APPLY_SECONDS:.0f} s. Look at `apply`: does it know the "
-                "collections, and is its queue empty? Then run the command again."
-            )
-        wait(POLL_SECONDS)
+    for stack in target.regions():
+        wait_until_applied(target, stack, deletes, wait)
 
 
 def erase_rows(target: Target, user: str, wait: Wait, tick: Tick) -> Counter[str]:

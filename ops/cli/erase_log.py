@@ -11,17 +11,19 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.cli.collection_stores import MAX_DELETES, declared_collections
+from ops.cli.collection_stores import declared_collections
 from ops.cli.erase_text import Redacted, mentions, redact_lines, redact_quarantined, redact_text
+from ops.cli.object_versions import ObjectVersion, Page, delete_versions, version_pages
+from ops.cli.table_export import EXPORTS
 from ops.cli.target import RegionalStack, Target
 from ops.console import CommandError
 from ops.jobs import JOBS
 
-LOG_PREFIXES = ("log/", "stream/", "quarantine/", "aws/", "errors/", "config/audit/", "config/jobs/")
+LOG_PREFIXES = ("log/", "stream/", "quarantine/", "aws/", "errors/", "config/audit/", "config/jobs/", EXPORTS)
 """The prefixes of the write log's bucket under which a user may be named."""
 
 DEAD_LETTERS = ("aws/", "errors/")
@@ -35,28 +37,6 @@ WORKERS = 8
 
 SLICE = 32
 """How many objects are handled between two steps of the job."""
-
-
-class ObjectVersion(NamedTuple):
-    """A version of an S3 object. A delete marker has no storage class.
-
-    is_latest: whether it is the version that readers get
-    """
-
-    key: str
-    version_id: str
-    is_latest: bool
-    storage_class: str | None
-
-
-class Page(NamedTuple):
-    """Some versions of objects.
-
-    after: the key after which the next page may begin, if the command is repeated; None for the beginning
-    """
-
-    versions: list[ObjectVersion]
-    after: str | None
 
 
 class UserInLog:
@@ -121,6 +101,10 @@ class UserInLog:
         prefix = entry.key.split("/")[0]
         if entry.key.startswith(JOBS):
             return _redact_job(content, self._user), entry.key
+        if entry.key.startswith(EXPORTS):
+            # No line of an export is a change. So each that names the user would be another one without the user.
+            names_user = redact_lines(content, self._user).changes_something
+            return Redacted(None if names_user else content, int(names_user), 0, Counter()), entry.key
         try:
             if prefix in ("log", "stream"):
                 return redact_lines(content, self._user), entry.key
@@ -207,39 +191,6 @@ def _owner_sources(target: Target) -> frozenset[str]:
     sources: Mapping[str, Mapping[str, Any]] = target.outputs.get("sources") or {}
     collections = declared_collections(target) if sources else {}
     return frozenset(name for name, entry in sources.items() if collections[entry["collection"]].read == "owner")
-
-
-def version_pages(s3: Any, bucket: str, prefix: str, after: str | None) -> Iterator[Page]:
-    """Yield the versions and delete markers of all objects under a prefix, in the order of their keys."""
-    start = {"KeyMarker": after} if after is not None else {}
-    done = after
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix, **start):
-        entries = [
-            ObjectVersion(entry["Key"], entry["VersionId"], entry["IsLatest"], entry.get("StorageClass", "STANDARD"))
-            for entry in page.get("Versions", [])
-        ]
-        entries += [
-            ObjectVersion(entry["Key"], entry["VersionId"], entry["IsLatest"], None)
-            for entry in page.get("DeleteMarkers", [])
-        ]
-        # Older versions of the last key may be on the next page.
-        last = page.get("NextKeyMarker")
-        whole = [entry.key for entry in entries if entry.key != last]
-        done = max([*whole, done or ""]) or None
-        yield Page(entries, done)
-
-
-def delete_versions(s3: Any, bucket: str, versions: list[ObjectVersion]) -> int:
-    """Delete versions of objects for good. Return their number.
-
-    :raises CommandError: if S3 refuses to delete one
-    """
-    for start in range(0, len(versions), MAX_DELETES):
-        objects = [{"Key": each.key, "VersionId": each.version_id} for each in versions[start : start + MAX_DELETES]]
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-        for error in answer.get("Errors", []):
-            raise CommandError(f"S3 doesn't delete an object version in {bucket}: {error['Code']}.")
-    return len(versions)
 
 
 def document_versions(target: Target, stack: RegionalStack, user: str) -> Iterator[Page]:

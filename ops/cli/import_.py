@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ops.cli.collection_stores import declared_collections, live_function
+from ops.cli.collection_stores import declared_collections, live_function, require_collection
 from ops.cli.import_rows import (
     Columns,
     Format,
@@ -23,10 +23,10 @@ from ops.cli.import_rows import (
     properties_of,
     schema_json,
 )
-from ops.cli.private_stores import count_messages
 from ops.cli.target import Chosen, Target
+from ops.cli.write_log import apply_queue
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job, plain_errors, unfinished_job
+from ops.jobs import Job, JobOptions, job_options, open_job, unfinished_job
 from ops.queue_room import QueueRoom
 from readplane.config import DAY_MS
 from readplane.model.change import Change
@@ -96,9 +96,8 @@ def import_(
     minutes after the command has ended. Then compare with `readplane verify`.
     """
     target = chosen.target
-    with plain_errors():
-        read = _check_collection(target, collection)
-        reader = _reader(target, file, collection, read, form, Columns(id_field, owner_field, keep_fields))
+    read = _check_collection(target, collection)
+    reader = _reader(target, file, collection, read, form, Columns(id_field, owner_field, keep_fields))
     arguments: dict[str, Any] = {
         "collection": collection,
         "sha256": digest_of(file),
@@ -110,8 +109,7 @@ def import_(
         raise CommandError("\n".join([f"Nothing was sent. {file.name} can't be imported:{more}", *problems]))
     if not count:
         raise CommandError(f"{file.name} holds no row. Nothing was sent.")
-    with plain_errors():
-        _check_clock(target)
+    _check_clock(target)
     if not options.yes:
         _say_plan(target, arguments, count, options)
         return
@@ -131,16 +129,14 @@ def _check_collection(target: Target, name: str) -> Visibility:
 
     :raises CommandError: if there is no such collection, it is retired, or a source feeds it
     """
-    collections = declared_collections(target)
-    if name not in collections:
-        raise CommandError(f"There is no collection {name}. Declared are: {', '.join(sorted(collections)) or 'none'}.")
-    if collections[name].retired:
+    collection = require_collection(declared_collections(target), name)
+    if collection.retired:
         raise CommandError(f"{name} is retired, so nothing can be imported into it.")
     sources: Mapping[str, Mapping[str, Any]] = target.outputs.get("sources") or {}
     feeding = [source for source, entry in sources.items() if entry["collection"] == name]
     if feeding:
         raise CommandError(f"The source {feeding[0]} feeds {name}, and a collection has only one origin. Let it poll.")
-    return collections[name].read
+    return collection.read
 
 
 def _reader(
@@ -222,9 +218,8 @@ def _send(target: Target, job: Job, reader: RowReader, collection: str, count: i
     horizon_ms = int(live_function(target, stack, "apply").settings["horizon_days"]) * DAY_MS
     if time.time() * 1000 - job.started_ms > horizon_ms / 2:
         raise CommandError("This import began so long ago that `apply` may refuse its changes. Begin anew: --restart.")
-    s3, sqs = target.client("s3", stack.region), target.client("sqs", stack.region)
-    queue = sqs.get_queue_url(QueueName=f"{target.name}-apply")["QueueUrl"]
-    room = QueueRoom(lambda: count_messages(sqs, queue), MAX_WAITING)
+    s3 = target.client("s3", stack.region)
+    room = QueueRoom.of(target, stack, apply_queue(target, stack), MAX_WAITING)
     position = job.position or {"objects": 0, "rows": 0}
     changes = _changes(job, reader, collection, position["rows"])
     for number, lines in enumerate(batches(changes, OBJECT_BYTES), position["objects"] + 1):

@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, cast
 
+from ops.cli.write_log import ACTOR
 from ops.console import CommandError
 from readplane.api.problem import ProblemError
 from readplane.model.change import API, Change
@@ -31,9 +32,6 @@ from readplane.model.version import stamp
 from readplane.write.body import parse_body
 
 Format = Literal["jsonl", "csv"]
-
-ACTOR = "operator"
-"""The actor of the changes that an import makes."""
 
 MAX_PROBLEMS = 20
 """How many problems of a file are listed."""

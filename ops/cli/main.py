@@ -6,6 +6,7 @@ The exit code is 0 for success, 1 if the command or an operation that it started
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,6 +28,7 @@ from ops.cli.flush_cache import flush_cache
 from ops.cli.import_ import import_
 from ops.cli.quarantine import quarantine
 from ops.cli.rebuild import rebuild
+from ops.cli.rebuild_items import items
 from ops.cli.relational import relational
 from ops.cli.replay import replay
 from ops.cli.sources import sources
@@ -35,9 +37,19 @@ from ops.cli.target import Chosen
 from ops.cli.try_source import try_source
 from ops.cli.users import user
 from ops.cli.verify import verify
+from ops.jobs import plain_errors
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """A group in which an error of AWS ends a command with one sentence."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that the command line names."""
+        with plain_errors():
+            return super().invoke(context)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--stack", "local", metavar="NAME", help="A local run, such as `demo`.")
 @click.option(
     "--outputs",
@@ -81,6 +93,7 @@ for command in (
 ):
     main.add_command(command)
 sources.add_command(try_source)
+rebuild.add_command(items)
 for subcommand in (leftovers, logs):
     edge.add_command(subcommand)
 audit_changes(main)

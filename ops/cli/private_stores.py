@@ -19,6 +19,7 @@ from ops.cli.collection_stores import live_function
 from ops.cli.invoke import LIVE, FunctionError, call
 from ops.cli.target import Chosen, RegionalStack, Target
 from ops.console import CommandError
+from ops.jobs import refusal_of
 from readplane.aws.boto import BotoClient
 from readplane.stores.key_queue import MAX_CALL_MESSAGES, MAX_KEYS, SqsKeyQueue, StoreName
 
@@ -121,7 +122,7 @@ def feed(target: Target, stack: RegionalStack, event: Mapping[str, Any]) -> dict
             return call(target, function, dict(event), stack.region)
         except ClientError as error:
             if error.response["Error"]["Code"] != "TooManyRequestsException" or attempt == MAX_THROTTLES:
-                raise CommandError(f"{function} in {stack.region} can't be invoked: {error}") from error
+                raise CommandError(f"{function} in {stack.region} can't be invoked. {refusal_of(error)}") from error
             time.sleep(THROTTLE_SECONDS)
         except FunctionError as error:
             # These two quote nothing of an item or a store's answer (feed/errors.py). Other messages may.

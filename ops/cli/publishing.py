@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from ops.cli.invoke import LIVE, call
 from ops.cli.target import RegionalStack, Target
 from ops.console import CommandError
+from ops.jobs import refusal_of
 from readplane.stores.table import MAX_KEYS, split_into_batches
 
 MAX_TRIES = 5
@@ -106,7 +107,7 @@ def _publish(target: Target, stack: RegionalStack, batch: Sequence[tuple[str, Im
             break
         except ClientError as error:
             if error.response["Error"]["Code"] != "TooManyRequestsException" or attempt == MAX_THROTTLES:
-                raise CommandError(f"{function} in {stack.region} can't be invoked: {error}") from error
+                raise CommandError(f"{function} in {stack.region} can't be invoked. {refusal_of(error)}") from error
             time.sleep(THROTTLE_SECONDS)
     if failures:
         pk = batch[int(failures[0]["itemIdentifier"]) - 1][0]

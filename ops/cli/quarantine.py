@@ -7,16 +7,16 @@ the items table. A row can be listed and shown, but there is nothing to redrive.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import click
 
 from ops.cli.invoke import poll
+from ops.cli.items_generations import items_tables
 from ops.cli.target import Chosen, RegionalStack, Target, table
+from ops.cli.write_log import put_lines
 from ops.console import CommandError
 from readplane.model.keys import item_key, marker_key
 
@@ -154,16 +154,6 @@ def redrive(
         raise CommandError(f"{failed} records can't be translated yet; they stay in quarantine.")
 
 
-def put_lines(target: Target, stack: RegionalStack, lines: list[bytes]) -> str:
-    """Put lines into the write log as a new object, whose changes `apply` then applies. Return the object's key."""
-    body = b"".join(line.rstrip(b"\r\n") + b"\n" for line in lines)
-    # The key contains a hash of the content. If the same command runs again on the same day, it overwrites this object
-    # instead of adding another one.
-    key = f"log/redrive/{time.strftime('%Y-%m-%d', time.gmtime())}/{hashlib.sha256(body).hexdigest()[:32]}"
-    target.client("s3", stack.region).put_object(Bucket=stack.log_bucket, Key=key, Body=body)
-    return key
-
-
 def _redrive_lines(target: Target, stack: RegionalStack, entries: list[Entry]) -> None:
     """Put the lines of quarantined entries back into the write log, then delete the entries.
 
@@ -190,7 +180,7 @@ def _redrive_lines(target: Target, stack: RegionalStack, entries: list[Entry]) -
 
 
 def _remove_marker(target: Target, stack: RegionalStack, line: bytes) -> None:
-    """Delete the marker in the items table that says that a line's change is quarantined.
+    """Delete the marker in each items table that says that a line's change is quarantined.
 
     Do nothing if the line isn't a change, because such a line has no marker.
     """
@@ -199,8 +189,8 @@ def _remove_marker(target: Target, stack: RegionalStack, line: bytes) -> None:
         key = marker_key(item_key(change["collection"], change["item_id"], change.get("owner")), change["change_id"])
     except (ValueError, TypeError, KeyError):
         return
-    items_table = target.outputs["items_table"]
-    target.client("dynamodb", stack.region).delete_item(TableName=items_table, Key={"pk": {"S": key}})
+    for name in items_tables(target):
+        target.client("dynamodb", stack.region).delete_item(TableName=name, Key={"pk": {"S": key}})
 
 
 def _redrive_records(target: Target, source: str, entries: list[Entry], replica: bool) -> int:

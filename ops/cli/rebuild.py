@@ -9,13 +9,13 @@ from typing import NamedTuple
 import click
 
 from ops.cli.collection_stores import StoredItem, declared_collections
-from ops.cli.private_stores import count_messages, region_option, regions, store_queue
+from ops.cli.private_stores import region_option, regions, store_queue
 from ops.cli.publishing import publish_many
 from ops.cli.target import Chosen, RegionalStack, Target
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job, plain_errors, unfinished_job
+from ops.jobs import Job, JobOptions, job_options, open_job, unfinished_job
 from ops.queue_room import QueueRoom
-from ops.walk import KeyPage, item_pages
+from ops.walk import KeyPage, key_pages
 from readplane.aws.boto import BotoClient
 from readplane.model.collection import Visibility
 from readplane.stores.key_queue import MAX_CALL_MESSAGES, MAX_KEYS, SqsKeyQueue, StoreName
@@ -65,14 +65,13 @@ def documents(chosen: Chosen, *, collection: str | None, region: str | None, opt
     a snapshot comes back with the next poll of its source. Run an interrupted rebuild again: it goes on.
     """
     target = chosen.target
-    with plain_errors():
-        reads: dict[str, Visibility | None] = {
-            name: each.read for name, each in declared_collections(target).items() if not each.retired
-        }
-        wanted = {name: read for name, read in reads.items() if collection in (None, name)}
-        if not wanted:
-            raise CommandError(f"{collection} isn't in use. In use are: {', '.join(sorted(reads)) or 'none'}.")
-        parts = [Part(stack, wanted) for stack in regions(chosen, region)]
+    reads: dict[str, Visibility | None] = {
+        name: each.read for name, each in declared_collections(target).items() if not each.retired
+    }
+    wanted = {name: read for name, read in reads.items() if collection in (None, name)}
+    if not wanted:
+        raise CommandError(f"{collection} isn't in use. In use are: {', '.join(sorted(reads)) or 'none'}.")
+    parts = [Part(stack, wanted) for stack in regions(chosen, region)]
     arguments = _arguments(parts, collection)
     if not options.yes:
         _dry_run(target, "rebuild documents", arguments, parts, options)
@@ -133,22 +132,21 @@ def _rebuild_store(
     """Send the keys of all items to a store's queue. Deleted items count too, as long as they have tombstones."""
     target = chosen.target
     command = "rebuild cache" if store == "cache" else "rebuild relational"
-    with plain_errors():
-        queues = {stack: store_queue(target, stack, store) for stack in regions(chosen, region)}
-        for queue in queues.values():
-            if collection not in (None, *queue.collections):
-                names = ", ".join(sorted(queue.collections))
-                raise CommandError(f"The {store} doesn't hold {collection}. It holds: {names}.")
-        parts = [
-            Part(stack, dict.fromkeys(queue.collections if collection is None else [collection]))
-            for stack, queue in queues.items()
-        ]
+    queues = {stack: store_queue(target, stack, store) for stack in regions(chosen, region)}
+    for queue in queues.values():
+        if collection not in (None, *queue.collections):
+            names = ", ".join(sorted(queue.collections))
+            raise CommandError(f"The {store} doesn't hold {collection}. It holds: {names}.")
+    parts = [
+        Part(stack, dict.fromkeys(queue.collections if collection is None else [collection]))
+        for stack, queue in queues.items()
+    ]
     arguments = _arguments(parts, collection)
     if not options.yes:
         _dry_run(target, command, arguments, parts, options)
         return
     with open_job(target, command, arguments, options) as job:
-        rooms = {stack: _room(target, stack, queue.url, in_flight) for stack, queue in queues.items()}
+        rooms = {stack: QueueRoom.of(target, stack, queue.url, in_flight) for stack, queue in queues.items()}
         senders = {
             stack: SqsKeyQueue(BotoClient("sqs", region=stack.region), queue.url, store)
             for stack, queue in queues.items()
@@ -162,11 +160,6 @@ def _rebuild_store(
                 sender.send(keys)
                 room.note_sent(-(-len(keys) // MAX_KEYS))
             job.advance([part.stack.region, page.last], items=len(page.keys))
-
-
-def _room(target: Target, stack: RegionalStack, url: str, in_flight: int) -> QueueRoom:
-    sqs = target.client("sqs", stack.region)
-    return QueueRoom(lambda: count_messages(sqs, url), in_flight)
 
 
 def _arguments(parts: list[Part], collection: str | None) -> dict[str, object]:
@@ -187,7 +180,7 @@ def _pages(target: Target, job: Job, parts: list[Part]) -> Iterator[tuple[Part, 
             after, position = position[1], None
             if after is None:
                 continue
-        for page in item_pages(target, part.stack, part.reads, after):
+        for page in key_pages(target, part.stack, part.reads, after):
             yield part, page
 
 
@@ -201,13 +194,12 @@ def _dry_run(
     target: Target, command: str, arguments: Mapping[str, object], parts: list[Part], options: JobOptions
 ) -> None:
     """Print how many items each Region has, deleted ones with tombstones included."""
-    with plain_errors():
-        for part in parts:
-            count = sum(len(page.keys) for page in item_pages(target, part.stack, part.reads))
-            if options.as_json:
-                click.echo(json.dumps({"region": part.stack.region, "items": count}))
-            else:
-                click.echo(f"{part.stack.region}: {count} items, deleted ones with tombstones included.")
+    for part in parts:
+        count = sum(len(page.keys) for page in key_pages(target, part.stack, part.reads))
+        if options.as_json:
+            click.echo(json.dumps({"region": part.stack.region, "items": count}))
+        else:
+            click.echo(f"{part.stack.region}: {count} items, deleted ones with tombstones included.")
     if options.as_json:
         return
     if unfinished := unfinished_job(target, command, arguments):

@@ -60,7 +60,7 @@ def migrate(chosen: Chosen, region: str | None, dry_run: bool) -> None:
         try:
             report = feed(target, stack, {"command": "migrate", "dry_run": dry_run})
         except CommandError as error:
-            raise CommandError(f"{error}\n{_advice(stack, setup, dry_run)}") from error
+            raise CommandError(f"{error} {_advice(stack, setup, dry_run)}") from error
         for step in report["steps"]:
             click.echo(f"  {step}")
         done = "would run" if dry_run else "ran"

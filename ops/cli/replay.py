@@ -11,11 +11,12 @@ from urllib.parse import quote_plus
 import click
 
 from ops.cli.checkpoint import parse_ms
-from ops.cli.collection_stores import live_function
-from ops.cli.private_stores import count_messages, region_option, regions
+from ops.cli.collection_stores import live_function, require_collection
+from ops.cli.private_stores import region_option, regions
 from ops.cli.target import Chosen, RegionalStack, Target, table
+from ops.cli.write_log import apply_queue
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job, plain_errors, unfinished_job
+from ops.jobs import Job, JobOptions, job_options, open_job, unfinished_job
 from ops.queue_room import QueueRoom
 from ops.walk import PREFIXES, LogObject, Prefix, TimeRange, log_objects
 from readplane.clock import now_ms
@@ -95,21 +96,18 @@ def replay(
     is interrupted or killed, run it again with the same options: it goes on.
     """
     target = chosen.target
-    with plain_errors():
-        parts = [
-            Part(stack, each)
-            for stack in regions(chosen, region)
-            for each in PREFIXES
-            if each == (prefix or ("log" if lost else each))
-        ]
-        start_ms = parse_ms(start, "--from")
-        end_ms = None if end is None else parse_ms(end, "--to")
-        _check_times(start_ms, end_ms, lost=lost)
-        if lost and (prefix == "stream" or collections):
-            raise click.UsageError(
-                "--lost counts whole objects of the prefix log: leave --prefix and --collection out."
-            )
-        _check_collections(target, parts[0].stack, collections)
+    parts = [
+        Part(stack, each)
+        for stack in regions(chosen, region)
+        for each in PREFIXES
+        if each == (prefix or ("log" if lost else each))
+    ]
+    start_ms = parse_ms(start, "--from")
+    end_ms = None if end is None else parse_ms(end, "--to")
+    _check_times(start_ms, end_ms, lost=lost)
+    if lost and (prefix == "stream" or collections):
+        raise click.UsageError("--lost counts whole objects of the prefix log: leave --prefix and --collection out.")
+    _check_collections(target, parts[0].stack, collections)
     marks: dict[str, Any] = {"replay": True}
     if lost:
         marks["lost"] = True
@@ -123,8 +121,7 @@ def replay(
     }
     if not options.yes:
         plan = Plan(parts, TimeRange(start_ms, end_ms or now_ms()), marks)
-        with plain_errors():
-            _show(target, plan, as_json=options.as_json)
+        _show(target, plan, as_json=options.as_json)
         if (unfinished := unfinished_job(target, "replay", arguments)) and not options.as_json:
             click.echo(f"{unfinished.operator} began this replay at {unfinished.started_at}. --yes goes on with it.")
         return
@@ -154,8 +151,8 @@ def _check_collections(target: Target, stack: RegionalStack, names: Sequence[str
     if not names:
         return
     declared = live_function(target, stack, "apply").settings["collections"]
-    if unknown := sorted({*names} - {*declared}):
-        raise CommandError(f"Not declared: {', '.join(unknown)}. Declared are: {', '.join(sorted(declared))}.")
+    for name in names:
+        require_collection(declared, name)
 
 
 def _show(target: Target, plan: Plan, *, as_json: bool) -> None:
@@ -188,8 +185,8 @@ def _replay(target: Target, job: Job, plan: Plan, in_flight: int) -> None:
 
 def _replay_part(target: Target, job: Job, part: Part, plan: Plan, after: str | None, in_flight: int) -> None:
     sqs = target.client("sqs", part.stack.region)
-    url = sqs.get_queue_url(QueueName=f"{target.name}-apply")["QueueUrl"]
-    room = QueueRoom(lambda: count_messages(sqs, url), in_flight)
+    url = apply_queue(target, part.stack)
+    room = QueueRoom.of(target, part.stack, url, in_flight)
     objects = log_objects(target, part.stack, part.prefix, plan.span, after)
     while True:
         batch = list(islice(objects, min(room.wait_for(job), BATCH)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ops.cli.items_generations import items_tables
 from ops.cli.target import Target, checkpoints
 from ops.console import CommandError
 from readplane.aws.boto import BotoClient
@@ -47,9 +48,13 @@ def is_replica(target: Target, region: str) -> bool:
     return region == replica_region
 
 
-def switch(target: Target, region: str) -> DynamoSwitch:
-    """Return the sources' switches as a Region sees them. No call goes to any other Region."""
-    return DynamoSwitch(BotoClient("dynamodb", region=region), target.outputs["items_table"], region, target.region)
+def switch(target: Target, region: str, table: str | None = None) -> DynamoSwitch:
+    """Return the sources' switches as a Region sees them. No call goes to any other Region.
+
+    :param table: the items table that holds them; None for the live one
+    """
+    table = table or target.outputs["items_table"]
+    return DynamoSwitch(BotoClient("dynamodb", region=region), table, region, target.region)
 
 
 def plan(target: Target, region: str, names: list[str], *, everything: bool) -> list[Move]:
@@ -72,4 +77,6 @@ def carry_out(target: Target, region: str, move: Move) -> None:
     now = now_ms()
     # Write the checkpoint first. With the switch first, a poll could go on from the checkpoint of an earlier time.
     checkpoints(target, replica=is_replica(target, region)).take_over(move.source, move.position, now)
-    switch(target, region).move_here(move.source, now)
+    # If the items table is being rebuilt, either of the two tables may be the live one soon.
+    for table in items_tables(target):
+        switch(target, region, table).move_here(move.source, now)

@@ -2,12 +2,17 @@
 
 A live system never stands still. So an item whose stores seem to differ is read again some seconds later, and the
 difference counts only if it is still there and the item has the same version as before.
+
+The items come from the table itself, or from an export of it. An item that seems to differ from its export is first
+read from the table.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
@@ -38,6 +43,9 @@ BATCH = 1000
 FEED_PAGE = 1000
 """The number of rows that one invocation of `feed` compares."""
 
+KEY_BYTES = 8
+"""How many bytes of the hash of each item's key stay in memory, to tell which documents have an item."""
+
 NO_VERSION = "no version"
 """What a difference shows if a store has an entry without a version."""
 
@@ -63,6 +71,9 @@ class Verification(NamedTuple):
     """What a comparison has found.
 
     items: the number of items compared, tombstones included
+    undeclared: the number of rows that weren't compared, by their collection, because it isn't declared
+    unfit: the number of rows that weren't compared, because they have an owner and their collection isn't an owner
+        collection, or the reverse
     documents: the number of documents looked for or found
     entries: how many entries of each private store were compared
     changing: how many differences don't count, because the item was changed or the store has caught up
@@ -71,6 +82,8 @@ class Verification(NamedTuple):
     """
 
     items: int
+    undeclared: Mapping[str, int]
+    unfit: int
     documents: int
     entries: Mapping[StoreName, int]
     changing: int
@@ -116,19 +129,27 @@ class Verifier:
         sources: Mapping[str, Mapping[str, Any]] = target.outputs.get("sources") or {}
         # The documents of snapshots have no items.
         self._snapshots = {entry["collection"] for entry in sources.values() if entry.get("mode") == "snapshot"}
-        self._items = self._documents = self._malformed = 0
+        self._items = self._documents = self._malformed = self._unfit = 0
+        self._undeclared: Counter[str] = Counter()
         self._entries: dict[StoreName, int] = {}
 
-    def verify(self, sample: int | None) -> Verification:
-        """Compare a sample of about `sample` items, or everything if `sample` is None."""
-        suspects = [*self._compare_documents(sample)]
-        if sample is None:
-            suspects += self._compare_listing()
+    def verify(self, sample: int | None, export: Iterable[Mapping[str, Image]] | None = None) -> Verification:
+        """Compare a sample of about `sample` items, or everything if `sample` is None.
+
+        :param export: pages of the rows of an export by their keys, to compare these instead of the table's
+        """
+        pages = item_pages(self._target, self._stack, sample, self._collection) if export is None else export
+        digests: set[bytes] | None = set() if sample is None else None
+        suspects = [*self._compare_documents(pages, digests, is_export=export is not None)]
+        if digests is not None:
+            suspects += self._compare_listing(digests)
         for store in self._private_stores():
             suspects += self._compare_store(store, sample)
         differences = self._confirmed(suspects)
         return Verification(
             self._items,
+            self._undeclared,
+            self._unfit,
             self._documents,
             self._entries,
             len(suspects) - len(differences),
@@ -136,24 +157,39 @@ class Verifier:
             sorted(differences),
         )
 
-    def _compare_documents(self, sample: int | None) -> Iterator[_Suspect]:
-        """Yield the items whose document seems to be missing, older, newer, or there although the item is deleted."""
-        seen: set[str] = set()
-        for number, rows in enumerate(item_pages(self._target, self._stack, sample, self._collection)):
+    def _compare_documents(
+        self, pages: Iterable[Mapping[str, Image]], digests: set[bytes] | None, *, is_export: bool
+    ) -> Iterator[_Suspect]:
+        """Yield the items whose document seems to be missing, older, newer, or there although the item is deleted.
+
+        :param digests: gets a hash of the key of each row
+        """
+        for number, rows in enumerate(pages):
             # A sample reads its segments at random and each once, so no item comes twice.
             for batch in batches_of(rows.items(), BATCH):
-                images = dict(batch)
-                self._items += len(images)
-                yield from self._suspect_documents(images)
-            seen.update(key.split("/")[1] for key in rows)
+                before = self._documents
+                suspects = self._suspect_documents(dict(batch))
+                self._items += self._documents - before
+                # Many items of an export have changed since.
+                yield from self._look_again([entry.key for entry in suspects]) if is_export else suspects
+            if digests is not None:
+                digests.update(map(_digest, rows))
             if number % 20 == 0:
                 self._progress(f"{self._stack.region}: {self._items} items and their documents compared …")
-        undeclared = sorted(seen - self._declared.keys())
-        if undeclared:
-            self._progress(f"{self._stack.region}: {', '.join(undeclared)} isn't declared and not compared.")
 
-    def _compare_listing(self) -> Iterator[_Suspect]:
-        """Yield the documents of which the items table has no row."""
+    def _look_again(self, keys: Sequence[str]) -> list[_Suspect]:
+        """Return those of the items whose document differs from the table's row now. Count nothing."""
+        counts = self._documents, self._malformed, self._unfit, self._undeclared.copy()
+        images = read_images(self._target, self._stack, keys)
+        suspects = self._suspect_documents({key: images.get(key) for key in keys})
+        self._documents, self._malformed, self._unfit, self._undeclared = counts
+        return suspects
+
+    def _compare_listing(self, digests: set[bytes]) -> Iterator[_Suspect]:
+        """Yield the documents of which the items table has no row.
+
+        :param digests: a hash of the key of each row that was read before
+        """
         for batch in batches_of(stored_documents(self._target, self._stack, self._collection), BATCH):
             keys = {}
             for document in batch:
@@ -161,13 +197,14 @@ class Verifier:
                 if declared and document.is_read(declared.read) and document.collection not in self._snapshots:
                     owner, item_id = _names(document.key)
                     keys[item_key(document.collection, item_id, owner)] = document.key
-            images = read_images(self._target, self._stack, list(keys))
-            orphans = [key for key in keys if key not in images]
+            unseen = [key for key in keys if _digest(key) not in digests]
+            images = read_images(self._target, self._stack, unseen)
+            orphans = [key for key in unseen if key not in images]
             self._documents += len(orphans)
             yield from (_Suspect("documents", "extra", key, "") for key in orphans)
 
     def _suspect_documents(self, images: Mapping[str, Image | None]) -> list[_Suspect]:
-        """Return the items whose document differs.
+        """Return the items whose document differs. Count what is compared, and what isn't.
 
         :param images: the rows of the items table by key; None for an item that the table doesn't have
         """
@@ -175,8 +212,14 @@ class Verifier:
         for key, image in images.items():
             _, collection, *owner, item_id = key.split("/")
             declared = self._declared.get(collection)
+            if declared is None:
+                self._undeclared[collection] += 1
+                continue
             change = self._change(image)
-            if declared is None or change is False or (declared.read == "owner") != bool(owner):
+            if change is False:
+                continue
+            if (declared.read == "owner") != bool(owner):
+                self._unfit += 1
                 continue
             version = change.version if change and change.data is not None else ""
             wanted[key] = document_key(declared.read, collection, item_id, owner[0] if owner else None), version
@@ -267,12 +310,8 @@ class Verifier:
         )
         self._sleep(self._confirm_seconds)
         again: set[tuple[Store, str, str, str]] = set()
-        counts = self._documents, self._malformed
         for batch in batches_of((entry.key for entry in suspects if entry.store == "documents"), BATCH):
-            images = read_images(self._target, self._stack, batch)
-            found = self._suspect_documents({key: images.get(key) for key in batch})
-            again |= {(entry.store, entry.kind, entry.key, entry.version) for entry in found}
-        self._documents, self._malformed = counts
+            again |= {(entry.store, entry.kind, entry.key, entry.version) for entry in self._look_again(batch)}
         pages = dict.fromkeys((entry.store, entry.cursor) for entry in suspects if entry.store != "documents")
         for store, cursor in pages:
             page = self._feed_page(store, cursor)
@@ -311,6 +350,10 @@ def difference_kind(version: str, document: str | None) -> str | None:
     if document == version:
         return None
     return "older" if document == NO_VERSION or document < version else "newer"
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=KEY_BYTES).digest()
 
 
 def _names(key: str) -> tuple[str | None, str]:

@@ -122,6 +122,13 @@ class Chosen:
 
         :raises CommandError: if there is no such stack
         """
+        return self.find_again()
+
+    def find_again(self) -> Target:
+        """Look the stack up again, because Terraform may have changed it since the command began.
+
+        :raises CommandError: if there is no such stack
+        """
         return find(self._local, self._file)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from ops.console import ROOT, CommandError
+from ops.console import ROOT
+from ops.markdown import table, with_parts
 
 from .chart import chart, reads_text
 from .idle import Usage, usage_of_source
@@ -22,8 +23,8 @@ from .traffic import COLUMNS, EDGE_REQUESTS, MILLION, PRIVATE_REQUESTS, REQUESTS
 README = ROOT / "README.md"
 COSTS = ROOT / "docs/costs.md"
 CHART = ROOT / "docs/costs.svg"
-BEGIN = "<!-- begin: written by python -m ops.cost --docs -->"
-END = "<!-- end -->"
+COMMAND = "python -m ops.cost --docs"
+"""The command that writes the tables."""
 
 NAMES: Mapping[str, str] = {
     "aws_api_gateway_stage": "API caches",
@@ -74,13 +75,6 @@ def dollars(amount: float) -> str:
     return f"{amount:.2f} $" if amount >= 0.005 else "0"
 
 
-def rows(*table: Iterable[str]) -> str:
-    """Return a Markdown table. The first row is its head. All columns but the first are aligned to the right."""
-    lines = [list(row) for row in table]
-    lines.insert(1, ["---", *["---:"] * (len(lines[0]) - 1)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def idle_table(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
     """Return the table of what stacks cost in an idle month."""
     cost = price_list().cost
@@ -91,10 +85,12 @@ def idle_table(stacks: Mapping[str, Mapping[str, Usage]]) -> str:
         return dollars(cost(usage.quantities))
 
     totals = [sum(cost(usage.quantities) for usage in stack.values()) for stack in stacks.values()]
-    return rows(
+    return table(
         ["a month, idle", *stacks],
-        *([NAMES[kind], *(cell(stack, kind) for stack in stacks.values())] for kind in kinds),
-        ["**together**", *(f"**{dollars(total)}**" for total in totals)],
+        [
+            *([NAMES[kind], *(cell(stack, kind) for stack in stacks.values())] for kind in kinds),
+            ["**together**", *(f"**{dollars(total)}**" for total in totals)],
+        ],
     )
 
 
@@ -109,23 +105,27 @@ def traffic_table() -> str:
         together = f"**{dollars(sum(columns.values()))}**"
         return [title, *(dollars(value) if value >= 0.005 else "" for value in columns.values()), together]
 
-    return rows(
+    return table(
         ["a million", *COLUMNS, "together"],
-        *(line(*request) for request in [*REQUESTS.items(), *EDGE_REQUESTS.items()]),
+        [
+            *(line(*request) for request in [*REQUESTS.items(), *EDGE_REQUESTS.items()]),
+        ],
     )
 
 
 def unit_table() -> str:
     """Return the table of what users, metrics, logs, traces, keys and stored items cost."""
     cost = price_list().cost
-    return rows(
+    return table(
         ["each", "costs"],
         [
-            "a source in a month, polled every minute, in two Regions, without its alarms",
-            dollars(cost(usage_of_source(2))),
+            [
+                "a source in a month, polled every minute, in two Regions, without its alarms",
+                dollars(cost(usage_of_source(2))),
+            ],
+            *([title, dollars(cost({price: amount}))] for title, (price, amount) in UNITS.items()),
+            ["a million stored items of 1 KB in a month, per Region", dollars(cost(stored_items(Sizes())) * MILLION)],
         ],
-        *([title, dollars(cost({price: amount}))] for title, (price, amount) in UNITS.items()),
-        ["a million stored items of 1 KB in a month, per Region", dollars(cost(stored_items(Sizes())) * MILLION)],
     )
 
 
@@ -153,10 +153,12 @@ def example_table(stack: Mapping[str, Usage]) -> str:
         [row.title if row.times == 1 else f"{count_text(row.times)} {row.title}", dollars(row.usd), dollars(less.usd)]
         for row, less in zip(listed.rows, free.rows, strict=True)
     ]
-    return rows(
+    return table(
         ["a month of a shop: `prod.tfvars` with a source", "costs", "with the free tier"],
-        *lines,
-        ["**together**", f"**{dollars(listed.total)}**", f"**{dollars(free.total)}**"],
+        [
+            *lines,
+            ["**together**", f"**{dollars(listed.total)}**", f"**{dollars(free.total)}**"],
+        ],
     )
 
 
@@ -164,11 +166,13 @@ def toggle_table() -> str:
     """Return the table of what each variable costs while the stack is idle."""
     prices = price_list()
     free = ", ".join(f"`{name}`" for name in FREE_WHILE_IDLE)
-    return rows(
+    return table(
         ["a month in one Region, idle", "costs"],
-        *([_code(toggle.setting), dollars(toggle.smallest)] for toggle in toggle_costs({}, prices)),
-        *([_code(setting), dollars(prices.cost(amounts))] for setting, amounts in OUTSIDE.items()),
-        [free, "0"],
+        [
+            *([_code(toggle.setting), dollars(toggle.smallest)] for toggle in toggle_costs({}, prices)),
+            *([_code(setting), dollars(prices.cost(amounts))] for setting, amounts in OUTSIDE.items()),
+            [free, "0"],
+        ],
     )
 
 
@@ -181,9 +185,11 @@ def _code(setting: str) -> str:
 def private_table() -> str:
     """Return the table of what a million requests cost with a private store, or straight from S3."""
     cost = price_list().cost
-    return rows(
+    return table(
         ["a million, with items of 1 KB", "costs"],
-        *([title, dollars(cost(each) * MILLION)] for title, each in PRIVATE_REQUESTS.items()),
+        [
+            *([title, dollars(cost(each) * MILLION)] for title, each in PRIVATE_REQUESTS.items()),
+        ],
     )
 
 
@@ -203,17 +209,19 @@ def field_table() -> str:
     document_paths = [
         path for path in PATHS if path.name in ("S3 directly", "edge hit", "API cache hit", "API and S3 document")
     ]
-    return rows(
+    return table(
         ["10 million reads of a document in a month", "list price", "with the free tier"],
-        *(
-            [
-                path.name,
-                dollars(path.cost(FIELD_READS, prices)),
-                dollars(path.cost(FIELD_READS, prices, free_tier=True)),
-            ]
-            for path in document_paths
-        ),
-        *plans[:1],
+        [
+            *(
+                [
+                    path.name,
+                    dollars(path.cost(FIELD_READS, prices)),
+                    dollars(path.cost(FIELD_READS, prices, free_tier=True)),
+                ]
+                for path in document_paths
+            ),
+            *plans[:1],
+        ],
     )
 
 
@@ -221,17 +229,21 @@ def path_table() -> str:
     """Return what each path costs by the number of reads."""
     prices = price_list()
     powers = range(5, DECADES + 1)
-    return rows(
+    return table(
         ["reads in a month", *(reads_text(10.0**power) for power in powers)],
-        *([path.name, *(dollars(path.cost(10.0**power, prices)) for power in powers)] for path in PATHS),
+        [
+            *([path.name, *(dollars(path.cost(10.0**power, prices)) for power in powers)] for path in PATHS),
+        ],
     )
 
 
 def break_even_table() -> str:
     """Return from how many reads a path costs less than another that is cheaper before."""
-    return rows(
+    return table(
         ["costs less", "than", "from so many reads a month"],
-        *([point.cheaper, point.dearer, reads_text(point.reads)] for point in break_evens(price_list())),
+        [
+            *([point.cheaper, point.dearer, reads_text(point.reads)] for point in break_evens(price_list())),
+        ],
     )
 
 
@@ -243,6 +255,7 @@ def pages(stacks: Mapping[str, Mapping[str, Usage]]) -> dict[Path, str]:
     prices = price_list()
     source = f"List prices of {prices.region} in {prices.date} in {prices.currency}, for items of up to 1 KB."
     source = textwrap.fill(source, 100)
+    together = "\n\n".join
     costs = (
         (source, unit_table(), private_table()),
         (toggle_table(),),
@@ -250,19 +263,7 @@ def pages(stacks: Mapping[str, Mapping[str, Usage]]) -> dict[Path, str]:
         (field_table(), path_table(), break_even_table()),
     )
     return {
-        README: _with_tables(README, (source, idle_table(stacks), traffic_table())),
-        COSTS: _with_tables(COSTS, *costs),
+        README: with_parts(README, COMMAND, together((source, idle_table(stacks), traffic_table()))),
+        COSTS: with_parts(COSTS, COMMAND, *map(together, costs)),
         CHART: chart(prices),
     }
-
-
-def _with_tables(path: Path, *blocks: tuple[str, ...]) -> str:
-    """Return a page with the parts of the first block between its first marks, and so on."""
-    before, *sections = path.read_text().split(BEGIN)
-    if len(sections) != len(blocks) or any(section.count(END) != 1 for section in sections):
-        name = path.relative_to(ROOT)
-        raise CommandError(f"Put the lines {BEGIN} and {END} into {name} {len(blocks)} times, where the tables belong.")
-    pages = [before]
-    for parts, section in zip(blocks, sections, strict=True):
-        pages += ["\n\n".join([BEGIN, *parts, END]), section.partition(END)[2]]
-    return "".join(pages)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from ops.console import ROOT, CommandError
+from ops.console import ROOT
+from ops.markdown import table, with_parts
 
 from .capacity import (
     PATHS,
@@ -25,8 +25,8 @@ from .capacity import (
 from .pipeline import REPLAYS, WriteRun, run_reads, run_writes, settings_for
 
 PAGE = ROOT / "docs/scale.md"
-BEGIN = "<!-- begin: written by python -m ops.scale --docs -->"
-END = "<!-- end -->"
+COMMAND = "python -m ops.scale --docs"
+"""The command that writes the tables."""
 
 NOTHING = "nothing"
 
@@ -36,36 +36,30 @@ RUN_SECONDS = {10: 1200, 100: 900, 1_000: 600, 10_000: 300, 100_000: 60}
 
 def page() -> str:
     """Return docs/scale.md with current tables."""
-    text = PAGE.read_text()
-    pattern = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
-    if not pattern.search(text):
-        raise CommandError(f"{PAGE.name} has no place for the tables. Put back the lines {BEGIN} and {END}.")
-    return pattern.sub(lambda _: "\n" + "\n".join(tables()) + "\n\n", text)
+    return with_parts(PAGE, COMMAND, "\n".join(tables()))
 
 
 def tables() -> Iterator[str]:
     """Yield the lines of all tables."""
     yield "### What the defaults take"
     yield ""
-    yield from _table(("one request is", "takes, a second", "first limit", "next limits"), "lrll", _defaults())
+    yield table(("one request is", "takes, a second", "first limit", "next limits"), _defaults(), "lrll")
     yield ""
     yield "### Reads"
     yield ""
-    yield from _table(("reads a second", "of", "binds", "set, or ask for"), "rlll", _steps(READ_PATHS, READ_RATES))
+    yield table(("reads a second", "of", "binds", "set, or ask for"), _steps(READ_PATHS, READ_RATES), "rl")
     yield ""
     yield "### Writes, and changes of back offices"
     yield ""
-    yield from _table(
-        ("a second", "of", "binds", "set, or ask for"), "rlll", _steps((WRITE_PATH, SOURCE_PATH), WRITE_RATES)
-    )
+    yield table(("a second", "of", "binds", "set, or ask for"), _steps((WRITE_PATH, SOURCE_PATH), WRITE_RATES), "rl")
     yield ""
     yield "### The limits"
     yield ""
-    yield from _table(("limit", "default", "how to raise it"), "lrl", (_limit(x) for x in limits().by_name.values()))
+    yield table(("limit", "default", "how to raise it"), map(_limit, limits().by_name.values()), "lrl")
     yield ""
     yield "### How long a write takes"
     yield ""
-    yield from _table(
+    yield table(
         (
             "writes a second",
             "item, p50",
@@ -75,24 +69,17 @@ def tables() -> Iterator[str]:
             "p99 during a replay",
             "with one collection, ten executions of `apply`",
         ),
-        "rrrrrrl",
         _writes(),
+        "rrrrrrl",
     )
     yield ""
     yield "### How many executions a function needs"
     yield ""
-    yield from _table(
+    yield table(
         ("requests a second", "needs", "with these, refused", "quota", "with it, refused", "at once, refused", "until"),
-        "rrrrrrr",
         _reads(),
+        "r",
     )
-
-
-def _table(head: Sequence[str], alignment: str, rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"| {' | '.join('---:' if side == 'r' else '---' for side in alignment)} |"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def _defaults() -> Iterator[Sequence[str]]:

@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-steps-lambda.
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import json
 from collections.abc import Sequence
@@ -82,6 +83,9 @@ class CodeDeploy:
     bad: the versions that fail, as (function, version)
     alarms: group -> the alarms that its deployments watch
     on: the alarms that are on
+    unready: the versions that Lambda refuses to invoke, as (function, version) -> the error code, and until when
+    problems: (function, version) -> what its check says
+    checked: the versions that have answered their check, as (function, version)
     refused: the operations that AWS refuses -> the error code
     """
 
@@ -91,6 +95,9 @@ class CodeDeploy:
         self.alarms: dict[str, list[str]] = {}
         self.bad: set[tuple[str, str]] = set()
         self.on: set[str] = set()
+        self.unready: dict[tuple[str, str], tuple[str, float]] = {}
+        self.problems: dict[tuple[str, str], list[str]] = {}
+        self.checked: list[tuple[str, str]] = []
         self.deployments: list[Deployment] = []
         self.refused: dict[str, str] = {}
         self.bad_share_seconds = 0.0
@@ -119,6 +126,20 @@ class CodeDeploy:
             raise refusal("ResourceNotFoundException", "GetAlias")
         routing = {"RoutingConfig": {"AdditionalVersionWeights": dict(alias.weights)}} if alias.weights else {}
         return {"Name": Name, "FunctionVersion": alias.version, **routing}
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        """Do what `lambda` does with the check of a version."""
+        check("lambda", "Invoke", {"FunctionName": FunctionName, "Payload": Payload.decode()})
+        assert json.loads(Payload) == {"check": True}
+        self._refuse("Invoke")
+        function, _, version = FunctionName.partition(":")
+        code, until = self.unready.get((function, version), ("", 0.0))
+        if self.now < until:
+            raise refusal(code, "Invoke")
+        if (function, version) not in self.problems:
+            self.checked.append((function, version))
+        response = {"problems": self.problems.get((function, version), [])}
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(response).encode())}
 
     def describe_alarms(self, AlarmNames: Sequence[str], StateValue: str) -> dict[str, Any]:  # noqa: N803
         """Do what `cloudwatch` does."""

@@ -7,9 +7,11 @@ doesn't say what DynamoDB does, the fake does what is worse for Readplane.
 
 import re
 import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -46,8 +48,9 @@ class MemoryDynamo:
     - ``leave(pk)`` returns True if BatchGetItem must report this key as unprocessed.
     - ``stale(pk)`` returns True if an eventually consistent read must get the item as it was before its last write.
 
-    ``page_size`` is the greatest number of items in a page of a Query. ``index`` holds the items that a Query finds, so
-    a test can let the index lag behind the table. If ``index`` is ``None``, a Query finds the items of the table.
+    ``page_size`` is the greatest number of items in a page of a Query or a Scan. ``index`` holds the items that a Query
+    finds, so a test can let the index lag behind the table. If ``index`` is ``None``, a Query finds the items of the
+    table.
     """
 
     def __init__(self, table: str = "items", *, consistent_only: bool = False) -> None:
@@ -73,6 +76,7 @@ class MemoryDynamo:
             "PutItem": self._put_item,
             "UpdateItem": self._update_item,
             "Query": self._query,
+            "Scan": self._scan,
             "BatchGetItem": self._batch_get_item,
             "BatchExecuteStatement": self._batch_execute_statement,
         }
@@ -178,6 +182,36 @@ class MemoryDynamo:
         response: dict[str, Any] = {"Items": [projected_item(ProjectionExpression, item, _NOTHING) for item in page]}
         if len(page) < len(matching):
             response["LastEvaluatedKey"] = {name: page[-1][name] for name in ("pk", *INDEX_KEY)}
+        return response
+
+    def _scan(
+        self,
+        *,
+        TableName: str,  # noqa: N803
+        ProjectionExpression: str | None = None,  # noqa: N803
+        FilterExpression: str | None = None,  # noqa: N803
+        ExpressionAttributeValues: Item = _NOTHING,  # noqa: N803
+        Limit: int | None = None,  # noqa: N803
+        ExclusiveStartKey: Item | None = None,  # noqa: N803
+    ) -> dict[str, Any]:
+        self._check_table(TableName)
+        with self._lock:
+            keys = sorted(
+                self.items, key=_hash
+            )  # a scan returns items in the order of a hash that AWS doesn't document
+        if ExclusiveStartKey is not None:
+            keys = keys[bisect_right(keys, _hash(_only_key(ExclusiveStartKey)), key=_hash) :]
+        limits = [limit for limit in (Limit, self.page_size) if limit is not None]
+        page = keys[: min(limits)] if limits else keys
+        # The filter applies to a page after its size is limited, so a page may be empty.
+        items = [
+            item
+            for item in (self._read(pk, False) for pk in page)
+            if item is not None and _holds(FilterExpression, item, ExpressionAttributeValues)
+        ]
+        response: dict[str, Any] = {"Items": [projected_item(ProjectionExpression, item, _NOTHING) for item in items]}
+        if len(page) < len(keys):
+            response["LastEvaluatedKey"] = {"pk": {"S": page[-1]}}
         return response
 
     def _batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
@@ -296,6 +330,10 @@ def _parsed(statement: str) -> _Statement | None:
         names = re.findall(r'"(\w+)"', match[2])
         return _Statement(False, match[1], names, frozenset(re.findall(r'"(\w+)"', match[3])), len(names) + 2)
     return None
+
+
+def _hash(pk: str) -> bytes:
+    return blake2b(pk.encode(), digest_size=8).digest()
 
 
 def _only_key(key: Item) -> str:

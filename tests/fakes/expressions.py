@@ -133,6 +133,13 @@ class _Expression:
             exists = self._name(self._next()) in self._item
             assert self._skip(")")
             return exists == expected
+        if self._skip("begins_with"):
+            assert self._skip("(")
+            text = self._operand() or {}
+            assert self._skip(",")
+            prefix = self._operand() or {}
+            assert self._skip(")")
+            return "S" in text and "S" in prefix and str(text["S"]).startswith(prefix["S"])
         left = self._operand()
         comparison = _COMPARISONS[self._next()]
         right = self._operand()

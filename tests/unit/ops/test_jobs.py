@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import boto3
 import click
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner
 
 from ops.cli.target import Target
@@ -191,6 +194,62 @@ def test_a_job_whose_process_is_dead_is_free_after_the_lease(target: Target, mon
         assert abandon(stack, target).position == 3
 
 
+def saves(job: Job) -> int:
+    """Return how often the job's run has written its state."""
+    return int(content(job.key)["saves"])
+
+
+def wait_for(is_done: Callable[[], bool]) -> bool:
+    """Wait up to ten seconds until something is so, without calling the job. Return whether it is."""
+    deadline = time.monotonic() + 10
+    while not is_done() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return is_done()
+
+
+def test_a_step_of_three_leases_keeps_the_lock(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    # S3's times have whole seconds. So a state that was written within the last second may be one second old.
+    monkeypatch.setattr("ops.jobs.LEASE_SECONDS", 1.1)
+    monkeypatch.setattr("ops.jobs.RENEW_SECONDS", 0.1)
+    with ExitStack() as stack, open_job(target, "count", {}, YES) as job:
+        job.advance(7, numbers=7)
+        time.sleep(3.3)
+        with pytest.raises(CommandError, match="runs this job since"):
+            abandon(stack, target)
+        job.advance(8, numbers=1)
+    assert (content(job.key)["outcome"], audits()[0]["counts"]) == ("done", {"numbers": 8})
+
+
+def test_a_take_over_during_a_long_step_is_noticed_after_it(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.jobs.RENEW_SECONDS", 0.05)
+    with pytest.raises(JobTakenError), ExitStack() as stack, open_job(target, "count", {}, YES) as first:
+        first.advance(3, numbers=3)
+        with first._mutex:  # on a busy machine the thread would write between the other's read and write
+            second = abandon(stack, target, take_over=True)
+        assert wait_for(lambda: first._fault is not None), "the thread must notice it"
+        run = content(first.key)["run"]
+        with pytest.raises(JobTakenError):
+            first.pace()
+        assert content(first.key)["run"] == run
+        first.advance(4, numbers=1)
+    assert (second.position, second.counts) == (3, {"numbers": 3})
+
+
+def test_a_step_that_hangs_loses_the_lock(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.jobs.RENEW_SECONDS", 0.05)
+    with open_job(target, "count", {}, YES) as job:
+        job.advance(1)
+        written = saves(job)
+        assert wait_for(lambda: saves(job) > written)
+        monkeypatch.setattr("ops.jobs.STEP_SECONDS", 0.0)
+        time.sleep(0.2)
+        written = saves(job)
+        time.sleep(0.3)
+        assert saves(job) == written
+        monkeypatch.undo()
+        job.renew()  # the command goes on after all, and nobody has taken the job
+
+
 def test_of_two_operators_who_begin_at_once_only_one_gets_the_job(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +280,28 @@ def test_a_state_whose_response_was_lost_is_recognised(target: Target) -> None:
             s3.put_object = put
         job.advance(2, numbers=1)
     assert audits()[0]["counts"] == {"numbers": 2}
+
+
+def test_the_lock_stays_after_a_renewal_whose_response_was_lost(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.jobs.RENEW_SECONDS", 0.05)
+    with open_job(target, "count", {}, YES) as job:
+        s3 = target.client("s3")
+        put, lost = s3.put_object, threading.Event()
+
+        def put_and_lose_the_response(**parameters: Any) -> Any:
+            response = put(**parameters)
+            if lost.is_set():
+                return response
+            lost.set()
+            raise EndpointConnectionError(endpoint_url="https://s3.test")
+
+        s3.put_object = put_and_lose_the_response
+        assert wait_for(lambda: lost.is_set() and saves(job) > 3)
+        s3.put_object = put
+        job.advance(1, numbers=1)
+    assert audits()[0]["outcome"] == "done"
 
 
 def test_a_foreign_object_in_the_place_of_the_state_is_refused(target: Target) -> None:
@@ -265,6 +346,15 @@ def test_a_signal_ends_a_job_between_two_steps(target: Target, number: signal.Si
     assert (state["outcome"], state["position"], audits()[0]["outcome"]) == ("stopped", 5, "stopped")
 
 
+def test_a_signal_ends_a_job_in_a_step_that_takes_long(target: Target) -> None:
+    with pytest.raises(JobStoppedError), open_job(target, "count", {}, YES) as job:
+        job.advance(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        job.renew()
+    with open_job(target, "count", {}, YES) as job:
+        assert job.position == 1
+
+
 def test_a_killed_process_loses_no_position(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     program = [sys.executable, "-m", "tests.unit.ops.counting_job"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'lambda_src'}"}
@@ -299,6 +389,14 @@ def test_the_options_of_a_job_reach_the_command() -> None:
 
     assert run(unpaced, ["--yes"]).output == f"{YES}\n"
     assert run(unpaced, ["--rate", "1"]).exit_code == 2
+
+    @click.command()
+    @job_options(restartable=False)
+    def idempotent(options: JobOptions) -> None:
+        click.echo(options)
+
+    assert run(idempotent, ["--yes"]).output == f"{YES}\n"
+    assert run(idempotent, ["--restart"]).exit_code == 2
 
 
 def test_the_result_is_json_if_asked_also_after_a_failure(target: Target, capsys: pytest.CaptureFixture[str]) -> None:

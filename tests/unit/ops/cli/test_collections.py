@@ -10,7 +10,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from ops.cli import collections, publishing, quarantine
+from ops.cli import collections, publishing, write_log
 from ops.cli.collection_stores import LiveFunction
 from ops.cli.main import main
 from ops.cli.target import RegionalStack, Target
@@ -162,7 +162,7 @@ def stack(run: Run, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return CliRunner().invoke(main, ["--outputs", str(file), *words], input=stdin)
 
     stack = Stack(command)
-    put_lines = quarantine.put_lines
+    put_lines = write_log.put_lines
 
     def put_and_apply(target: Target, regional: RegionalStack, lines: list[bytes]) -> str:
         key = put_lines(target, regional, lines)
@@ -184,7 +184,8 @@ def stack(run: Run, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(publishing, "call", stack.call_publish)
     for module in ("collections", "collection_stores"):
         monkeypatch.setattr(f"ops.cli.{module}.live_function", stack.live_function)
-    monkeypatch.setattr(collections, "POLL_SECONDS", 0.01)
+    for name in ("collections", "write_log"):
+        monkeypatch.setattr(f"ops.cli.{name}.POLL_SECONDS", 0.01)
     monkeypatch.setattr(collections, "PUBLISH_SECONDS", 0.1)
     yield stack
 
@@ -298,7 +299,7 @@ def test_an_interrupted_purge_goes_on_with_what_is_left(stack: Stack, monkeypatc
     stack.live = {"products": "public"}
     for number in range(5):
         stack.put(change(f"p-{number}"))
-    monkeypatch.setattr(collections, "BATCH", 2)
+    monkeypatch.setattr(collections, "DELETES", 2)
     put_and_apply: Callable[..., str] = vars(collections)["put_lines"]
     calls: list[list[bytes]] = []
 
@@ -319,7 +320,7 @@ def test_an_interrupted_purge_goes_on_with_what_is_left(stack: Stack, monkeypatc
 def test_purge_fails_if_apply_does_not_apply_the_deletes(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.live, stack.applying = {"products": "public"}, False
     stack.put(change())
-    monkeypatch.setattr(collections, "APPLY_SECONDS", 0.0)
+    monkeypatch.setattr(write_log, "APPLY_SECONDS", 0.0)
     result = stack.run("collections", "purge", "products", "--yes")
     assert result.exit_code == 1 and f"1 deletes have no effect in {REGION} yet" in str(result.exception)
     assert stack.documents(), "no document may go before its item"

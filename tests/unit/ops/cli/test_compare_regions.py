@@ -9,6 +9,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from ops.cli.collection_stores import Declared
 from ops.cli.main import main
 from ops.cli.region_differences import Comparer
 from ops.cli.target import Target
@@ -172,7 +173,9 @@ def test_a_refused_call_names_the_permissions(regions: Regions) -> None:
     assert result.exit_code == 1 and "the command needs dynamodb:Scan" in str(result.exception)
 
 
-def test_one_collection_can_be_compared_alone(regions: Regions) -> None:
+def test_one_collection_can_be_compared_alone(regions: Regions, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = {"orders": Declared("public", retired=False)}
+    monkeypatch.setattr("ops.cli.compare_regions.declared_collections", lambda target: declared)
     for collection in ("products", "orders"):
         regions.put(change("p", ms=OLD_MS, collection=collection), REGION)
     for mode in ("--whole", "--sample=10"):

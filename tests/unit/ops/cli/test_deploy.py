@@ -165,6 +165,59 @@ def test_a_version_that_has_not_passed_its_check_is_not_deployed(clouds: Clouds)
     assert clouds.versions()["write"] == "3"
 
 
+def test_every_new_version_passes_its_check_before_the_first_one_shifts(clouds: Clouds) -> None:
+    clouds.cloud.aliases["shop-read", ALIAS].version = "4"
+    checked: list[tuple[str, str]] = []
+
+    def say(_text: str) -> None:
+        checked[:] = checked or clouds.cloud.checked
+
+    deploy(clouds.deployments(), clouds.wait, say)
+    assert checked == clouds.cloud.checked == [("shop-apply", "4"), ("shop-write", "4")]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("SnapStartNotReadyException", "Lambda is making its snapshot"),
+        ("ResourceNotReadyException", "Lambda is connecting it to its VPC"),
+        ("ResourceConflictException", "Lambda is preparing it"),
+        ("TooManyRequestsException", "all executions that the function may have are in use"),
+    ],
+)
+def test_a_version_that_lambda_took_out_of_service_is_awaited(clouds: Clouds, code: str, reason: str) -> None:
+    """Lambda begins to bring it back with the first call, which it refuses."""
+    clouds.cloud.unready["shop-write", "4"] = (code, 240.0)
+    assert clouds.run() == ["apply", "read", "write"]
+    assert clouds.said[0] == f"{REGION}: waiting for write (4): {reason}"
+    assert clouds.versions()["write"] == "4" and clouds.cloud.deployments[0].started >= 240
+
+
+def test_a_version_that_does_not_come_back_starts_nothing(clouds: Clouds) -> None:
+    clouds.cloud.unready["shop-write", "4"] = ("SnapStartNotReadyException", 10**6)
+    with pytest.raises(CommandError) as error:
+        clouds.run()
+    assert str(error.value) == (
+        f"{REGION}: some versions aren't ready after 15 minutes, so nothing was started. write (4): Lambda is making "
+        "its snapshot. Run this command again. If that doesn't help, raise republish and apply."
+    )
+    assert clouds.cloud.deployments == [] and 900 <= clouds.cloud.now <= 920
+
+
+def test_a_version_whose_check_fails_now_starts_nothing(clouds: Clouds) -> None:
+    """It passed when Terraform published it. Since then, somebody may have deleted what it reads at init."""
+    clouds.cloud.problems["shop-write", "4"] = ["The schemas are gone."]
+    with pytest.raises(CommandError, match=r"version 4 of write fails its check, .* The schemas are gone\. Correct"):
+        clouds.run()
+    assert clouds.cloud.deployments == [] and clouds.cloud.now == 0
+
+
+def test_throttled_functions_do_not_hold_up_an_urgent_remedy(clouds: Clouds) -> None:
+    clouds.cloud.unready["shop-write", "4"] = ("TooManyRequestsException", 10**6)
+    deploy(clouds.deployments(), clouds.wait, clouds.said.append, at_once=True)
+    assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"} and clouds.cloud.now <= 60
+
+
 def test_a_bad_version_is_rolled_back_with_all_others(clouds: Clouds) -> None:
     clouds.cloud.bad.add(("shop-write", "4"))
     with pytest.raises(CommandError) as error:
@@ -366,11 +419,15 @@ def test_at_once_and_stop_exclude_each_other(run: Callable[..., Result]) -> None
     assert run("--yes", "--at-once", "--stop").exit_code == 2
 
 
-def test_a_missing_right_is_one_sentence(run: Callable[..., Result], clouds: Clouds) -> None:
-    clouds.cloud.refused["GetAlias"] = "AccessDeniedException"
-    result = run()
+@pytest.mark.parametrize(("operation", "words"), [("GetAlias", ()), ("Invoke", ("--yes",))])
+def test_a_missing_right_is_one_sentence(
+    run: Callable[..., Result], clouds: Clouds, operation: str, words: tuple[str, ...]
+) -> None:
+    clouds.cloud.refused[operation] = "AccessDeniedException"
+    result = run(*words)
     assert result.exit_code == 1
-    assert str(result.exception).startswith("AWS refused GetAlias: AccessDeniedException.")
+    assert str(result.exception).startswith(f"AWS refused {operation}: AccessDeniedException.")
+    assert clouds.cloud.deployments == []
 
 
 def test_an_interrupted_command_says_that_the_deployments_go_on(

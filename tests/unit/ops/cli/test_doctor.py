@@ -36,6 +36,7 @@ BARE: dict[str, Any] = {
     "tickets": None,
     "alarm_actions": {"primary": [], "replica": []},
     "domains": {"primary": None, "replica": None},
+    "items_generation": 1,
     "has_edge": False,
     "edge_domain": None,
     "email": None,

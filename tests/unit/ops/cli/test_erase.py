@@ -7,15 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from ops.cli import erase, erase_items, erase_log
+from ops.cli import erase, erase_items, erase_log, waiting_changes
 from ops.cli.main import main
-from ops.cli.target import RegionalStack, Target
+from ops.cli.target import Chosen, RegionalStack, Target
 from ops.console import CommandError
 from ops.jobs import Job, JobState
 from readplane.apply.handler import Apply, ApplySettings, ApplyStores
@@ -26,6 +27,7 @@ from readplane.apply.tally import DynamoCountedObjects
 from readplane.aws.boto import BotoClient
 from readplane.clock import now_ms
 from readplane.model.change import Change
+from readplane.model.timestamp import ms_of
 from readplane.publish.handler import Publish, PublishSettings
 from readplane.publish.quarantine import S3RowQuarantine
 from readplane.stores.documents import S3Documents
@@ -342,6 +344,9 @@ def fill(world: World) -> None:
         key="log/poison.gz",
     )
     client("s3").put_object(Bucket="log", Key="stream/c.gz", Body=gzip.compress(change("s", **own_fields).line()))  # type: ignore[arg-type]
+    for name, row in (("me", own_fields["owner"]), ("others", BOB)):
+        line = json.dumps({"Item": {"pk": {"S": f"item/profiles/{row}/me"}}}).encode()
+        client("s3").put_object(Bucket="log", Key=f"exports/1/data/{name}.json.gz", Body=gzip.compress(line))
     client("s3").put_object(Bucket="log", Key="config/audit/a.json", Body=json.dumps({"who": world.user}))
     batch = json.dumps({"payload": "x"}).encode()
     version = client("s3").put_object(Bucket="log", Key="aws/lambda/b", Body=batch + world.user.encode())
@@ -378,6 +383,7 @@ def test_nothing_names_the_user_afterwards_and_a_replay_brings_nothing_back(worl
     }
     assert rows["item/products/p-2"]["data"]["S"] == '{"digits":1.10}'
     assert world.rows(REPLICA).keys() >= living.keys()
+    assert world.keys("log", "exports/") == ["exports/1/data/others.json.gz"]
     quarantined = world.keys("log", "quarantine/")
     world.replay()
     assert world.traces() == []
@@ -396,7 +402,11 @@ def test_begin_shuts_the_user_out_and_deletes_the_items(world: World) -> None:
     planned = json.loads(world.erase("begin", "--json").output)["counts"]
     assert planned == {"users": 1, "items": 1, "tombstones": 1, "actors": 1}
     assert world.cognito.users["carol"]["enabled"]
-    assert world.erase("begin", "--yes").exit_code == 0
+    result = world.erase("begin", "--yes", "--json")
+    assert result.exit_code == 0
+    finish_after = ms_of(json.loads(result.stdout.splitlines()[-1])["finish_after"]) or 0
+    state = client("s3").list_objects_v2(Bucket="log", Prefix="config/jobs/erase-begin-")["Contents"][0]
+    assert 0 <= finish_after / 1000 - state["LastModified"].timestamp() <= erase.END_SECONDS + 2, "the test waits 0 s"
     world.pump()
     assert world.cognito.users["carol"] == {"sub": CAROL, "enabled": False, "signed_in": False}
     row = world.rows()[f"item/profiles/{world.user}/me"]
@@ -538,6 +548,23 @@ def test_finish_is_refused_while_an_import_is_unfinished(world: World, outcome: 
     assert world.erase("finish", "--yes").exit_code == 0
 
 
+def test_finish_stops_once_there_is_a_second_items_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "outputs.json"
+
+    def apply_terraform(second: str | None) -> None:
+        outputs = OUTPUTS | {"second_items_table": second}
+        file.write_text(json.dumps({name: {"value": value} for name, value in outputs.items()}))
+
+    walked: list[str] = []
+    monkeypatch.setitem(erase._WORK, "items", lambda *_: apply_terraform("items-2"))
+    monkeypatch.setattr(erase, "_walk_log", lambda *_, **__: walked.append("log"))
+    apply_terraform(None)
+    job: Any = SimpleNamespace(position=None, say=print, advance=print)
+    with pytest.raises(CommandError, match="`erase` doesn't reach items-2"):
+        erase._finish(Chosen(None, file), CAROL, job, keep_user=False)
+    assert walked == []
+
+
 def test_two_users_arent_erased_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_little(world)
     world.erase("begin", "--yes")
@@ -579,7 +606,7 @@ def test_younger_messages_may_wait_in_a_live_queue(world: World, monkeypatch: py
     monkeypatch.setattr(erase, "_check_ready", lambda *_: time.time() - 7200)
 
     def finish_with(age: float | None) -> Result:
-        monkeypatch.setattr(erase, "newest_values", lambda *_: {"age": age})
+        monkeypatch.setattr(waiting_changes, "newest_values", lambda *_: {"age": age})
         return world.erase("finish", "--yes")
 
     for age in (None, 7200.0 - 60):
@@ -601,7 +628,7 @@ def test_begin_counts_right_after_a_failure(world: World, monkeypatch: pytest.Mo
         apply(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(erase_items, "BATCH", 1)
+        patch.setattr(erase_items, "DELETES", 1)
         patch.setattr(erase_items, "_apply_deletes", failing)
         assert world.erase("begin", "--yes").exit_code == 1
     world.pump()

@@ -18,6 +18,8 @@ from ops.cli.collection_stores import Declared, LiveFunction
 from ops.cli.import_rows import Columns, Format, RowReader, change_of_row
 from ops.cli.target import RegionalStack, Target
 from ops.jobs import Job
+from ops.walk import LogObject, TimeRange
+from readplane.config import DAY_MS
 from readplane.model.change import Change, parse_line
 from readplane.model.collection import Collection
 from readplane.model.schema import SchemaValidator
@@ -110,6 +112,10 @@ def test_rows_become_changes_of_one_time_in_the_write_log(importer: Importer) ->
     assert len({time_ms(change.version) for change in changes}) == 1
     assert {(change.actor, change.source, change.owner) for change in changes} == {("operator", "api", None)}
     assert "readplane verify --collection goods" in result.output
+    (key,) = objects("log/import/")
+    erased_later = LogObject(key, 1, time_ms(changes[0].version) + DAY_MS)
+    assert erased_later.may_hold(TimeRange(time_ms(changes[0].version), time_ms(changes[0].version) + 1))
+    assert not erased_later.may_hold(TimeRange(0, time_ms(changes[0].version)))
 
 
 def test_nothing_is_sent_without_yes(importer: Importer) -> None:
@@ -278,7 +284,7 @@ def test_a_killed_import_goes_on_with_the_same_changes(
 def test_a_busy_queue_makes_the_import_wait(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = [20, 25, 19]
     waits: list[float] = []
-    monkeypatch.setattr(import_, "count_messages", lambda sqs, url: counts.pop(0))
+    monkeypatch.setattr(queue_room, "count_messages", lambda sqs, url: counts.pop(0))
     monkeypatch.setattr(Job, "wait", lambda self, seconds: waits.append(seconds) if seconds > 0 else None)
     assert importer(item(1), "--yes").exit_code == 0
     assert (counts, waits) == ([], [queue_room.POLL_SECONDS] * 2)

@@ -6,9 +6,12 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.cli import quarantine
+from ops.cli import quarantine, write_log
+from ops.walk import LogObject, TimeRange
 from readplane.apply.objects import S3LogObjects
 from readplane.aws.boto import BotoClient
+from readplane.clock import now_ms
+from readplane.config import DAY_MS
 from readplane.model.keys import marker_key
 from tests.unit.ops.cli.support import Polls, Run, objects, quarantine_line
 from tests.unit.support import change
@@ -33,6 +36,9 @@ def test_quarantined_lines_return_to_the_log_and_leave_no_marker(run: Run) -> No
     (key,) = objects("log/redrive/")
     store = S3LogObjects(BotoClient("s3"), "log")
     assert sorted(store.lines(key)) == sorted(lines)
+    now = now_ms()
+    assert LogObject(key, 1, now + 2 * DAY_MS).may_hold(TimeRange(now, now + 1)), "`erase` has written it again later"
+    assert not LogObject(key, 1, now + 2 * DAY_MS).may_hold(TimeRange(now - 3 * DAY_MS, now - 2 * DAY_MS))
     make: Any = boto3.client
     for number in range(3):
         late = change(f"p-{number}")
@@ -64,7 +70,7 @@ def test_a_malformed_row_is_listed_and_shown_and_stays(run: Run) -> None:
 def test_a_line_that_is_quarantined_again_meanwhile_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     quarantine_line(1)
     (key,) = objects("quarantine/")
-    put = quarantine.put_lines
+    put = write_log.put_lines
 
     def put_and_quarantine_again(*arguments: Any) -> str:
         written = put(*arguments)

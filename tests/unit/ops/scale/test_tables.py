@@ -26,14 +26,6 @@ def test_the_tables_are_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert main(["--check"]) == 0
 
 
-def test_a_page_without_the_marks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = tmp_path / "scale.md"
-    page.write_text("# Scale\n")
-    monkeypatch.setattr(tables, "PAGE", page)
-    with pytest.raises(CommandError, match="has no place for the tables"):
-        tables.page()
-
-
 def test_without_an_option_the_tables_are_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
