@@ -1,6 +1,7 @@
 """Plays one seed of the simulation and prints its trace, or many seeds.
 
-``python -m tests.reliability --seed 4711`` plays one. ``python -m tests.reliability --seeds 0:1000`` plays many.
+``python -m tests.reliability --seed 4711`` plays one. ``python -m tests.reliability --seeds 0:1000`` plays many. With
+``--rebuild``, the items table is rebuilt in each history.
 """
 
 import argparse
@@ -9,8 +10,8 @@ import time
 from contextlib import nullcontext
 
 from tests.reliability.mutants import MUTANTS
-from tests.reliability.run import describe, play_all, play_world
-from tests.reliability.world import World
+from tests.reliability.rebuild_mutants import REBUILD_MUTANTS
+from tests.reliability.run import describe, make_world, play_all, play_world
 
 
 def main() -> int:
@@ -18,13 +19,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
     parser.add_argument("--seed", type=int, help="play one seed and print its trace")
     parser.add_argument("--seeds", default="0:1000", help="play a range of seeds, the last one excluded")
-    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break the product in this way first")
+    parser.add_argument("--rebuild", action="store_true", help="rebuild the items table in each history")
+    mutants = MUTANTS | REBUILD_MUTANTS
+    parser.add_argument("--mutant", choices=sorted(mutants), help="break the product in this way first")
     parser.add_argument("--processes", type=int, help="the number of processes; 2 by default")
     parser.add_argument("--quiet", action="store_true", help="print no trace")
     options = parser.parse_args()
-    with MUTANTS[options.mutant]() if options.mutant else nullcontext():
+    with mutants[options.mutant]() if options.mutant else nullcontext():
         if options.seed is not None:
-            world = World(options.seed)
+            world = make_world(options.seed, rebuild=options.rebuild)
             outcome = play_world(world)
             if not options.quiet:
                 print(world.profile)
@@ -33,10 +36,10 @@ def main() -> int:
             return 1 if outcome.broken else 0
         first, _, end = options.seeds.partition(":")
         start = time.perf_counter()
-        outcomes = play_all(range(int(first), int(end)), options.processes)
+        outcomes = play_all(range(int(first), int(end)), options.processes, rebuild=options.rebuild)
         broken = [outcome for outcome in outcomes if outcome.broken]
         for outcome in broken:
-            print(describe(outcome, options.mutant or ""))
+            print(describe(outcome, options.mutant or "", rebuild=options.rebuild))
         print(f"{len(outcomes)} seeds, {len(broken)} broken, {time.perf_counter() - start:.1f} s")
         return 1 if broken else 0
 

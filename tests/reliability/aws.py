@@ -7,6 +7,7 @@ import base64
 import io
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from readplane.aws.client import Client
@@ -92,8 +93,8 @@ class Replica(MemoryDynamo):
     Whenever a row changes, the Region's stream gets one record, and the other replica gets the write after a lag.
     """
 
-    def __init__(self, machine: Machine, region: Region, faults: Faults, profile: Profile) -> None:
-        super().__init__("items")
+    def __init__(self, machine: Machine, region: Region, faults: Faults, profile: Profile, table: str) -> None:
+        super().__init__(table)
         self.region = region
         self.peer: Replica | None = None
         self.stream: Callable[[str, Item | None, Item | None], None] = lambda *_: None
@@ -155,27 +156,64 @@ class Replica(MemoryDynamo):
             self.stream(pk, old, item)
 
 
+def table_name(generation: int) -> str:
+    """Return the name of an items table."""
+    return f"items-{generation}"
+
+
+def join_replicas(first: Replica, second: Replica) -> None:
+    """Make a global table of two replicas."""
+    first.peer, second.peer = second, first
+
+
 class Buckets:
-    """The S3 buckets of one Region, as a client. ``objects`` holds the objects by key."""
+    """The S3 buckets of one Region, as a client. ``objects`` holds the objects by key.
+
+    :ivar conflicts: returns whether S3 refuses a conditional write because of another write at the same moment.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.on_put: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
+        self.conflicts: Callable[[], bool] = bool
+        self._metadata: dict[str, Mapping[str, str]] = {}
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """Carry out a call of S3."""
         key = parameters["Key"]
         if operation == "PutObject":
+            self._check_conditions(key, parameters.get("IfMatch"), parameters.get("IfNoneMatch"))
             self.on_put(key, parameters)
             self.objects[key] = bytes(parameters["Body"])
-            return {"ETag": '"0"'}
+            self._metadata[key] = parameters.get("Metadata", {})
+            return {"ETag": self._etag(key)}
         if operation == "DeleteObject":
+            self._check_conditions(key, parameters.get("IfMatch"), None)
             self.on_put(key, {})
             self.objects.pop(key, None)
             return {}
-        assert operation == "GetObject", operation
         if key not in self.objects:
+            raise RefusedError("NoSuchKey" if operation == "GetObject" else "404", 404)
+        found = {"ETag": self._etag(key), "Metadata": dict(self._metadata.get(key, {}))}
+        if operation == "HeadObject":
+            return found
+        assert operation == "GetObject", operation
+        return found | {"Body": io.BytesIO(self.objects[key])}
+
+    def _etag(self, key: str) -> str:
+        return f'"{blake2b(self.objects[key], digest_size=16).hexdigest()}"'
+
+    def _check_conditions(self, key: str, if_match: str | None, if_none_match: str | None) -> None:
+        """Refuse a conditional write as S3 does."""
+        if if_match is None and if_none_match is None:
+            return
+        if self.conflicts():
+            raise RefusedError("ConditionalRequestConflict", 409)
+        stored = self._etag(key) if key in self.objects else None
+        if if_match is not None and stored is None:
             raise RefusedError("NoSuchKey", 404)
-        return {"Body": io.BytesIO(self.objects[key])}
+        if if_match not in (None, stored) or (if_none_match == "*" and stored is not None):
+            raise RefusedError("PreconditionFailed", 412)
 
 
 class Message:
@@ -237,12 +275,16 @@ class Queue:
     def send(self, body: str) -> None:
         """Put a message into the queue."""
         self._number += 1
-        name = f"m{self._number}"
+        name, draw = f"m{self._number}", self._machine.random
         self.messages.append(Message(body, name, self._machine.now_ms))
+        delay_ms = draw.randrange(10, 1_500)
+        self._wake(delay_ms)
         if self._faults.happens(self._profile.duplicates):
-            self.messages.append(Message(body, name, self._machine.now_ms))
-            self._wake(self._machine.random.randrange(10, 20_000))
-        self._wake(self._machine.random.randrange(10, 1_500))
+            copy = Message(body, name, self._machine.now_ms)
+            # Two invocations may get the two copies at once.
+            copy.visible_ms += delay_ms + draw.randrange(1, draw.choice([50, 20_000]))
+            self.messages.append(copy)
+            self._wake(copy.visible_ms - self._machine.now_ms)
 
     def _wake(self, delay_ms: int) -> None:
         self._machine.after(delay_ms, self._poll, self._region)
@@ -326,6 +368,8 @@ class Shard:
         serve: Callable[[list[dict[str, Any]]], Sequence[str] | None],
     ) -> None:
         self.failed_batches = 0
+        self.is_served = True
+        """Whether there is an event source mapping."""
         self._machine = machine
         self._region = region
         self._serve = serve
@@ -336,7 +380,9 @@ class Shard:
 
     @property
     def oldest_ms(self) -> int | None:
-        """When the oldest record was written that isn't done; ``None`` without one."""
+        """When the oldest record was written that isn't done; ``None`` without one, or without a mapping."""
+        if not self.is_served:
+            return None
         first_records = [*(batch[0] for batch in self._batches), *self._waiting[:1]]
         return min((record.written_ms for record in first_records), default=None)
 
@@ -353,6 +399,8 @@ class Shard:
 
     def _poll(self) -> None:
         draw = self._machine.random
+        if not self.is_served:
+            return
         if not self._batches:
             number = draw.choice([1, 3, 100])
             self._batches.append(self._waiting[:number])
@@ -413,6 +461,7 @@ class Firehose:
     """A Firehose stream, as a client. It buffers lines, and writes them as one object of the write log.
 
     :param deliver: gets the key and the content of each object.
+    :param prefix: the prefix of these keys.
     """
 
     def __init__(
@@ -422,6 +471,7 @@ class Firehose:
         buffering_ms: int,
         on_line: Callable[[bytes], None],
         deliver: Callable[[str, bytes], None],
+        prefix: str = "log",
     ) -> None:
         self.buffer: list[bytes] = []
         self.oldest_ms: int | None = None
@@ -430,6 +480,7 @@ class Firehose:
         self._buffering_ms = buffering_ms
         self._on_line = on_line
         self._deliver = deliver
+        self._prefix = prefix
         self._number = 0
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
@@ -450,5 +501,5 @@ class Firehose:
         lines, self.buffer, self.oldest_ms = self.buffer, [], None
         self._number += 1
         time = rfc3339(self._machine.now_ms)
-        folder = f"log/year={time[:4]}/month={time[5:7]}/day={time[8:10]}/hour={time[11:13]}"
+        folder = f"{self._prefix}/year={time[:4]}/month={time[5:7]}/day={time[8:10]}/hour={time[11:13]}"
         self._deliver(f"{folder}/{self._region.name}-{self._number}", b"".join(lines))

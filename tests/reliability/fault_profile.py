@@ -77,5 +77,5 @@ def draw_profile(draw: random.Random) -> Profile:
         months=draw.random() < 0.3,
     )
     if draw.random() < 0.15:  # AWS does all that it is told, so that the strictest rules can be checked
-        return profile._replace(throttled=0, unsent=0, lost=0, partial=0, crashes=0, slow=0, losses=False)
+        return profile._replace(throttled=0, unsent=0, lost=0, partial=0, crashes=0, losses=False)
     return profile

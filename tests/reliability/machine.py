@@ -93,14 +93,21 @@ class Machine:
     # -- invocations -------------------------------------------------------------------------------------------------
 
     def invoke(
-        self, region: "Region", name: str, timeout_ms: int, work: Callable[[Callable[[], int]], Any], crashes: float
+        self,
+        region: "Region",
+        name: str,
+        timeout_ms: int,
+        work: Callable[[Callable[[], int]], Any],
+        crashes: float,
+        calls: int = 12,
     ) -> Any:
         """Run an invocation. Return its result, or ``None`` if its sandbox died.
 
         :param work: the function to run. It gets a function that returns the milliseconds that the invocation has left.
         :param crashes: how probable it is that the sandbox dies at one of the first calls.
+        :param calls: the number of the first call at which it can't die.
         """
-        dies_at = self.random.randrange(1, 12) if crashes and self.random.random() < crashes else 0
+        dies_at = self.random.randrange(1, calls) if crashes and self.random.random() < crashes else 0
         invocation = Invocation(region, self.now_ms + timeout_ms, dies_at, self.random.random() < 0.5)
         outer, self.current = self.current, invocation
         self.invocations += 1

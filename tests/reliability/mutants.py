@@ -12,11 +12,12 @@ from typing import Any
 from unittest.mock import patch
 
 from readplane.api.request import Request
+from readplane.apply import tally
 from readplane.apply.notifications import MessageApplier
 from readplane.apply.objects import ObjectApplier
 from readplane.apply.quarantine import LineParser, Replay
 from readplane.apply.stream import ShardApplier
-from readplane.apply.tally import DynamoCountedObjects, Tally
+from readplane.apply.tally import Delivery, DynamoCountedObjects, Tally
 from readplane.aws.faults import UnansweredError
 from readplane.feed import item_rows, messages
 from readplane.feed.decide import Rows
@@ -30,6 +31,8 @@ from readplane.poll import report
 from readplane.poll.change_stream import KinesisChangeStream
 from readplane.poll.checkpoint import Checkpoint
 from readplane.poll.checkpoint_table import DynamoCheckpoints
+from readplane.publish import handler as publish_handler
+from readplane.publish.decide import Decision, decide
 from readplane.publish.handler import Batch, Publish
 from readplane.stores import table
 from readplane.stores.items import ApplyOutcome, DynamoItems
@@ -156,9 +159,9 @@ def replay_counts() -> AbstractContextManager[object]:
     apply_object = ObjectApplier.apply_object
 
     def apply_and_count(
-        self: ObjectApplier, key: str, created_ms: int, message_id: str, replay: Replay | None = None
+        self: ObjectApplier, key: str, created_ms: int, delivery: Delivery, replay: Replay | None = None
     ) -> None:
-        apply_object(self, key, created_ms, message_id, replay and replay._replace(is_lost=True))
+        apply_object(self, key, created_ms, delivery, replay and replay._replace(is_lost=True))
 
     return patch.object(ObjectApplier, "apply_object", apply_and_count)
 
@@ -167,6 +170,12 @@ def replay_counts() -> AbstractContextManager[object]:
 def duplicates_count() -> AbstractContextManager[object]:
     """`apply` counts the records of an object each time that it is announced."""
     return patch.object(DynamoCountedObjects, "start_count", lambda *_: True)
+
+
+@_mutant
+def deliveries_at_once_count() -> AbstractContextManager[object]:
+    """`apply` counts an object for each delivery of a message, as long as none has finished."""
+    return patch.object(tally, "_IS_FREE", "attribute_not_exists(pk) OR message_id = :message")
 
 
 @_mutant
@@ -189,6 +198,20 @@ def publish_reports_no_failed_record() -> AbstractContextManager[object]:
         return {"batchItemFailures": []}
 
     return patch.object(Publish, "__call__", publish_and_go_on)
+
+
+@_mutant
+def publish_skips_equal_versions() -> AbstractContextManager[object]:
+    """`publish` takes a row for published if it has the version of the row before.
+
+    Two requests of a POST with ``Idempotency-Key`` have one version, but each was accepted at its own time.
+    """
+
+    def skip_equal(old: Change | None, new: Change | None, *words: Any, **options: Any) -> Decision | None:
+        is_equal = old is not None and new is not None and old.version == new.version
+        return None if is_equal else decide(old, new, *words, **options)
+
+    return patch.object(publish_handler, "decide", skip_equal)
 
 
 @_mutant

@@ -6,9 +6,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import NamedTuple
 
 from tests.reliability.invariants import BrokenRuleError
+from tests.reliability.rebuild_world import RebuildWorld
 from tests.reliability.world import World
 
 
@@ -28,9 +30,17 @@ class Outcome(NamedTuple):
     cpu_seconds: float
 
 
-def play(seed: int) -> Outcome:
+def make_world(seed: int, *, rebuild: bool = False) -> World:
+    """Make the history of a seed.
+
+    :param rebuild: whether the items table is rebuilt in it.
+    """
+    return RebuildWorld(seed) if rebuild else World(seed)
+
+
+def play(seed: int, *, rebuild: bool = False) -> Outcome:
     """Play the history of a seed."""
-    return play_world(World(seed))
+    return play_world(make_world(seed, rebuild=rebuild))
 
 
 def play_world(world: World) -> Outcome:
@@ -46,27 +56,31 @@ def play_world(world: World) -> Outcome:
     return Outcome(world.seed, broken, world.machine.trace_hash(), len(trace), time.process_time() - start)
 
 
-def command(seed: int, mutant: str = "") -> str:
+def command(seed: int, mutant: str = "", *, rebuild: bool = False) -> str:
     """Return the command that plays a seed again and prints what happens."""
-    words = f"--seed {seed} --mutant {mutant}" if mutant else f"--seed {seed}"
+    words = f"--seed {seed}{f' --mutant {mutant}' if mutant else ''}{' --rebuild' if rebuild else ''}"
     return f"PYTHONPATH=lambda_src .venv/bin/python -m tests.reliability {words}"
 
 
-def describe(outcome: Outcome, mutant: str = "") -> str:
+def describe(outcome: Outcome, mutant: str = "", *, rebuild: bool = False) -> str:
     """Return what a history broke, and the command that plays it again."""
-    return f"seed {outcome.seed}: {outcome.broken}\n    {command(outcome.seed, mutant)}"
+    return f"seed {outcome.seed}: {outcome.broken}\n    {command(outcome.seed, mutant, rebuild=rebuild)}"
 
 
-def play_all(seeds: Iterable[int], processes: int | None = None) -> list[Outcome]:
+def play_all(seeds: Iterable[int], processes: int | None = None, *, rebuild: bool = False) -> list[Outcome]:
     """Play many seeds in several processes, and return their outcomes in order."""
     processes = processes or min(2, os.cpu_count() or 1)
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return list(pool.imap(play, seeds, chunksize=10))
+        return list(pool.imap(partial(play, rebuild=rebuild), seeds, chunksize=10))
 
 
 def first_broken(
-    seeds: Iterable[int], mutant: Callable[[], AbstractContextManager[object]] = nullcontext
+    seeds: Iterable[int],
+    mutant: Callable[[], AbstractContextManager[object]] = nullcontext,
+    *,
+    rebuild: bool = False,
 ) -> Outcome | None:
     """Return the outcome of the first seed that breaks a rule; ``None`` if none does."""
     with mutant():
-        return next((outcome for outcome in map(play, seeds) if outcome.broken), None)
+        outcomes = map(partial(play, rebuild=rebuild), seeds)
+        return next((outcome for outcome in outcomes if outcome.broken), None)

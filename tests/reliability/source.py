@@ -21,7 +21,7 @@ from readplane.poll.upstream.request import BackOfficeRequest
 from readplane.poll.upstream.response import BackOfficeResponse
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.source_settings import add_defaults
-from tests.reliability.aws import ChangeStream
+from tests.reliability.aws import ChangeStream, table_name
 from tests.reliability.machine import HORIZON_MS
 
 if TYPE_CHECKING:
@@ -67,24 +67,28 @@ class SourceWorld:
         self._stack = world.stacks[0]
         self._rows: dict[str, dict[str, Any]] = {}
         self._touched: dict[str, int] = {}
-        self._fresh_as_of_ms = 0
+        self._fresh_as_of_ms: dict[int, int] = {}
         self._unread: dict[str, int] = {}
         self.down_until_ms = 0
         machine, stack = world.machine, self._stack
         self._checkpoints = MemoryDynamo("checkpoints", consistent_only=True)
         kinesis = ChangeStream(stack.change_stream, world.faults, world.profile, world.invariants.log_line)
         runtime = Runtime(stack.region.clock, lambda: machine.now_ms / 1000, machine.random.randbytes)
-        stores = PollStores(
+        self._stores = PollStores(
             checkpoints=DynamoCheckpoints(stack.client(self._checkpoints, "checkpoints"), "checkpoints"),
-            items=DynamoSourcedItems(stack.items_client, "items", "by_collection", horizon_ms=HORIZON_MS),
+            items=self._items_of(stack.tables_of("poll").live),
             stream=KinesisChangeStream(stack.client(kinesis, "kinesis"), "changes", runtime, machine.pause),
             quarantine=S3Quarantine(stack.s3, "log", "quarantine/"),
             documents={},
         )
         from tests.reliability.world import COLLECTIONS
 
-        sources = DeclaredSources({SOURCE: add_defaults(SETTINGS)}, {}, COLLECTIONS)
-        self._poll = Poll(sources, stores, lambda _: self._fetch, stack.telemetry, runtime)
+        self._sources = DeclaredSources({SOURCE: add_defaults(SETTINGS)}, {}, COLLECTIONS)
+        self._runtime = runtime
+
+    def _items_of(self, generation: int) -> DynamoSourcedItems:
+        client = self._stack.items_client(generation)
+        return DynamoSourcedItems(client, table_name(generation), "by_collection", horizon_ms=HORIZON_MS)
 
     # -- the history -------------------------------------------------------------------------------------------------
 
@@ -127,9 +131,12 @@ class SourceWorld:
         self._invoke({"source": SOURCE}, "poll")
 
     def _invoke(self, event: dict[str, Any], name: str) -> None:
+        stores = self._stores._replace(items=self._items_of(self._stack.tables_of("poll").live))
+        poll = Poll(self._sources, stores, lambda _: self._fetch, self._stack.telemetry, self._runtime)
+
         def work(remaining_ms: Callable[[], int]) -> Any:
             try:
-                return self._poll(event, remaining_ms)
+                return poll(event, remaining_ms)
             except AwsError:  # the invocation fails, and the schedule invokes `poll` again
                 return "failed"
 
@@ -181,8 +188,9 @@ class SourceWorld:
         fresh_ms = self._published_ms()
         if fresh_ms is None:
             return
-        require(fresh_ms >= self._fresh_as_of_ms, "the freshness of a source goes back")
-        self._fresh_as_of_ms = fresh_ms
+        generation = self._stack.live_generation
+        require(fresh_ms >= self._fresh_as_of_ms.get(generation, 0), "the freshness of a source goes back")
+        self._fresh_as_of_ms[generation] = fresh_ms
         newest = self._world.invariants.newest
         for row_id, row in self._rows.items():
             if self._touched[row_id] + self._stack.region.skew_ms < fresh_ms:

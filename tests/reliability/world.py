@@ -31,14 +31,16 @@ from readplane.model.keys import item_key
 from readplane.model.schema import SchemaValidator
 from readplane.model.timestamp import rfc3339
 from readplane.model.version import stamp
-from readplane.publish.handler import FeedQueue, Publish, PublishSettings
+from readplane.publish.handler import FeedQueue, Publish, PublishSettings, SecondTable
 from readplane.publish.quarantine import S3RowQuarantine
 from readplane.stores.documents import S3Documents
 from readplane.stores.item_cache import EntryStore
 from readplane.stores.items import DynamoItems
-from readplane.stores.items_bulk import DynamoBulkItems
+from readplane.stores.items_bulk import BulkItems, DynamoBulkItems
 from readplane.stores.key_queue import STORES, SqsKeyQueue
 from readplane.stores.resp import RespError
+from readplane.stores.two_tables import TwoTables
+from readplane.stores.versioned_documents import S3NewerDocuments
 from readplane.telemetry import Telemetry
 from readplane.write.handler import Write, WriteSettings
 from readplane.write.log import FirehoseWriteLog
@@ -53,6 +55,8 @@ from tests.reliability.aws import (
     Replica,
     Shard,
     items_record,
+    join_replicas,
+    table_name,
 )
 from tests.reliability.fault_profile import Profile, draw_profile
 from tests.reliability.invariants import Invariants
@@ -101,6 +105,30 @@ class Recorder(Telemetry):
         self._world.invariants.check_failure(code, error)
 
 
+class Tables(NamedTuple):
+    """The items tables that a version of the functions uses, each by its generation.
+
+    :param live: the one that is read and published.
+    :param second: the one that is being built, or that was live before; ``None`` without such a table.
+    :param follows: whether the second table was live before.
+    """
+
+    live: int = 1
+    second: int | None = None
+    follows: bool = False
+
+
+class Functions(NamedTuple):
+    """The functions of one Region in one version, and the stores that the tests look into."""
+
+    apply: Apply
+    publish: Publish
+    write: Write
+    feed: Feed
+    items: DynamoItems
+    entries: EntryStore
+
+
 class Stack:
     """The functions of one Region, with everything that they need."""
 
@@ -108,55 +136,105 @@ class Stack:
         self.region = region
         self.world = world
         machine, faults, profile = world.machine, world.faults, world.profile
-        self.replica = Replica(machine, region, faults, profile)
+        self.replicas: dict[int, Replica] = {}
+        """The Region's replica of each items table, by its generation."""
+        self.streams: dict[int, Shard] = {}
+        """The stream of each of these replicas."""
         self.buckets = Buckets()
         self.written_ms: dict[str, int] = {}
         self.apply_queue = Queue(machine, region, faults, profile, self._apply_messages)
         buffering_ms = machine.random.choice([0, 0, 5_000, 30_000])
         self.firehose = Firehose(machine, region, buffering_ms, world.invariants.log_line, self._deliver)
-        self.stream = Shard(machine, region, self._publish_records)
         self.change_stream = Shard(machine, region, self._apply_records)
         self.executor = InlineExecutor(machine)
         self.apply_telemetry = Recorder("apply", world)
         self.telemetry = Recorder("functions", world)
-        self.replica.stream = self._put_record
-        self.replica.on_write = lambda old, new: world.invariants.check_local_write(self, old, new)
         self.buckets.on_put = lambda key, more: world.invariants.check_document(self, key, more)
-        self.items_client = self.client(self.replica, "items")
         self.s3 = self.client(self.buckets, "s3")
         self.cache = GuardedCache(self)
         self.database = GuardedDatabase(self)
         self.feed_queues = {
             store: Queue(machine, region, faults, profile, self._feed_messages) for store in STORES if world.has_stores
         }
-        self._make_functions()
+        self.add_table(1)
+        self._versions = {Tables(): self._make_functions(Tables())}
+
+    @property
+    def replica(self) -> Replica:
+        """The replica of the items table that clients read."""
+        return self.replicas[self.live_generation]
+
+    @property
+    def live_generation(self) -> int:
+        """The generation of the items table that clients read."""
+        return 1
+
+    def may_publish_older(self, pk: str) -> bool:
+        """Whether `publish` may write an older document over a newer one, which its next records replace."""
+        return any(stream.failed_batches for stream in self.streams.values()) or any(
+            pk in replica.regressed for replica in self.replicas.values()
+        )
+
+    def tables_of(self, function: str) -> Tables:
+        """Return the tables of the version that the next invocation of a function runs."""
+        return Tables()
+
+    def functions_of(self, function: str) -> Functions:
+        """Return the version that the next invocation of a function runs."""
+        tables = self.tables_of(function)
+        if tables not in self._versions:
+            self._versions[tables] = self._make_functions(tables)
+        return self._versions[tables]
+
+    def add_table(self, generation: int) -> None:
+        """Make the Region's replica of an items table, and its stream."""
+        world = self.world
+        replica = Replica(world.machine, self.region, world.faults, world.profile, table_name(generation))
+        serve = partial(self._publish_records, generation)
+        self.replicas[generation] = replica
+        self.streams[generation] = Shard(world.machine, self.region, serve)
+        replica.stream = partial(self._put_record, generation)
+        replica.on_write = lambda old, new: world.invariants.check_local_write(self, old, new)
+
+    def items_client(self, generation: int) -> FaultyClient:
+        """Return a client of an items table."""
+        return self.client(self.replicas[generation], table_name(generation))
 
     def client(self, inner: Any, label: str) -> FaultyClient:
         """Return a client of the functions of this Region."""
         return FaultyClient(inner, self.world.machine, self.world.faults, f"{self.region.name} {label}")
 
-    def _make_functions(self) -> None:
+    def _make_functions(self, tables: Tables) -> Functions:
+        """Make one version of the functions."""
         machine, clock = self.world.machine, self.region.clock
-        bulk = DynamoBulkItems(self.items_client, "items", horizon_ms=HORIZON_MS)
-        bulk.pause = machine.pause
-        self.apply = Apply(
-            ApplySettings("sim", "items", "q", "log", "quarantine/", HORIZON_DAYS, COLLECTIONS),
+        name, client = table_name(tables.live), self.items_client(tables.live)
+        apply = Apply(
+            ApplySettings("sim", name, "q", "log", "quarantine/", HORIZON_DAYS, COLLECTIONS),
             ApplyStores(
-                items=bulk,
+                items=self._make_bulk_items(tables),
                 objects=S3LogObjects(self.s3, "log"),
                 quarantine=S3LineQuarantine(self.s3, "log", "quarantine/"),
                 queue=SqsApplyQueue(self.client(self.apply_queue, "sqs"), "q"),
-                counted=DynamoCountedObjects(self.items_client, "items"),
+                counted=DynamoCountedObjects(client, name),
             ),
             self.apply_telemetry,
             pool=self.executor,
             clock=clock,
         )
-        self.items = DynamoItems(self.items_client, "items", horizon_ms=HORIZON_MS, telemetry=self.telemetry)
+        items = DynamoItems(client, name, horizon_ms=HORIZON_MS, telemetry=self.telemetry)
+        second_name, second = None, None
+        if tables.second:
+            second_name = table_name(tables.second)
+            second_items = DynamoItems(
+                self.items_client(tables.second), second_name, horizon_ms=HORIZON_MS, telemetry=self.telemetry
+            )
+            second = SecondTable(second_items, S3NewerDocuments(self.s3, "d"))
         feeds = {str(store): FeedQueue(store, store, FED) for store in self.feed_queues}
-        self.publish = Publish(
-            PublishSettings("sim", "items", "d", "log", "quarantine/", HORIZON_DAYS, COLLECTIONS, feeds),
-            self.items,
+        publish = Publish(
+            PublishSettings(
+                "sim", name, "d", "log", "quarantine/", HORIZON_DAYS, COLLECTIONS, feeds, second_name, tables.follows
+            ),
+            items,
             S3Documents(self.s3, "d"),
             S3RowQuarantine(self.s3, "log", "quarantine/"),
             self.telemetry,
@@ -164,25 +242,24 @@ class Stack:
                 str(store): SqsKeyQueue(self.client(queue, f"{store} queue"), store, store, machine.pause)
                 for store, queue in self.feed_queues.items()
             },
+            second=second,
             make_workers=lambda: self.executor,
             clock=clock,
         )
         firehose = self.client(self.firehose, "firehose")
-        self.write = Write(
-            WriteSettings(
-                "sim", frozenset([CLIENT_ID]), (), "s", "items", ConfigObject("b", "k", "v", "0"), COLLECTIONS
-            ),
+        write = Write(
+            WriteSettings("sim", frozenset([CLIENT_ID]), (), "s", name, ConfigObject("b", "k", "v", "0"), COLLECTIONS),
             dict.fromkeys(COLLECTIONS, SchemaValidator({})),
             FirehoseWriteLog(firehose, "s", machine.pause),
-            DynamoStoredVersions(self.items_client, "items"),
+            DynamoStoredVersions(client, name),
             self.telemetry,
             clock,
             machine.random.randbytes,
         )
-        self.entries = EntryStore(CACHE_SETTINGS, cast(Any, self.cache), self.telemetry, clock=clock)
-        rows = ItemRows(self.items_client, "items", self.telemetry, machine.pause)
+        entries = EntryStore(CACHE_SETTINGS, cast(Any, self.cache), self.telemetry, clock=clock)
+        rows = ItemRows(client, name, self.telemetry, machine.pause)
         stores: Any = {
-            "cache": CacheStore(self.entries, FED),
+            "cache": CacheStore(entries, FED),
             "database": DatabaseStore(cast(Any, self.database), FED),
         }
         feeder = MessageFeeder(
@@ -194,7 +271,17 @@ class Stack:
             clock=clock,
             pause=machine.pause,
         )
-        self.feed = Feed(feeder, CommandServer(rows, stores, None))
+        feed = Feed(feeder, CommandServer(rows, stores, None))
+        return Functions(apply, publish, write, feed, items, entries)
+
+    def _make_bulk_items(self, tables: Tables) -> BulkItems:
+        """Return what `apply` writes: the live table, and the second one."""
+        written = []
+        for generation in (tables.live, tables.second) if tables.second else (tables.live,):
+            bulk = DynamoBulkItems(self.items_client(generation), table_name(generation), horizon_ms=HORIZON_MS)
+            bulk.pause = self.world.machine.pause
+            written.append(bulk)
+        return TwoTables(*written) if tables.second else written[0]
 
     # -- triggers ----------------------------------------------------------------------------------------------------
 
@@ -218,44 +305,48 @@ class Stack:
         self.apply_queue.send(json.dumps({"Records": [record], **marks}))
 
     def _apply_messages(self, messages: list[dict[str, Any]]) -> Sequence[str] | None:
-        response = self._invoke("apply", BATCH_MS, lambda remaining_ms: self.apply({"Records": messages}, remaining_ms))
-        return _failed(response)
+        apply = self.functions_of("apply").apply
+        return _failed(self._invoke("apply", BATCH_MS, lambda remaining_ms: apply({"Records": messages}, remaining_ms)))
 
     def _apply_records(self, records: list[dict[str, Any]]) -> Sequence[str] | None:
         for record in records:
             number = record.pop("number")
             record["eventID"] = f"shard:{number}"
             record["kinesis"] = {**record["kinesis"], "sequenceNumber": number}
-        response = self._invoke(
-            "apply-stream", BATCH_MS, lambda remaining_ms: self.apply({"Records": records}, remaining_ms)
+        apply = self.functions_of("apply-stream").apply
+        return _failed(
+            self._invoke("apply-stream", BATCH_MS, lambda remaining_ms: apply({"Records": records}, remaining_ms))
         )
-        return _failed(response)
 
-    def _put_record(self, pk: str, old: Item | None, new: Item | None) -> None:
+    def _put_record(self, generation: int, pk: str, old: Item | None, new: Item | None) -> None:
         self.world.invariants.check_row(self, pk, new)
-        self.stream.put(items_record(old, new))
+        self.streams[generation].put(items_record(old, new))
 
-    def _publish_records(self, records: list[dict[str, Any]]) -> Sequence[str] | None:
+    def _publish_records(self, generation: int, records: list[dict[str, Any]]) -> Sequence[str] | None:
+        arn = f"arn:aws:dynamodb:eu-central-1:123456789012:table/{table_name(generation)}/stream/2026-01-01T00:00:00.0"
         for record in records:
+            record["eventSourceARN"] = arn
             record["dynamodb"] = {**record["dynamodb"], "SequenceNumber": record.pop("number")}
-        return _failed(self._invoke("publish", BATCH_MS, lambda _: self.publish({"Records": records})))
+        publish = self.functions_of("publish").publish
+        return _failed(self._invoke("publish", BATCH_MS, lambda _: publish({"Records": records})))
 
     def _feed_messages(self, messages: list[dict[str, Any]]) -> Sequence[str] | None:
-        return _failed(
-            self._invoke("feed", FEED_MS, lambda remaining_ms: self.feed({"Records": messages}, remaining_ms))
-        )
+        feed = self.functions_of("feed").feed
+        return _failed(self._invoke("feed", FEED_MS, lambda remaining_ms: feed({"Records": messages}, remaining_ms)))
 
     def read_through_cache(self, key: str) -> None:
         """Let a reader answer from the cache, or load the item and store its entry, as `read` does."""
+        functions = self.functions_of("read")
+        entries = functions.entries
 
         def work(_: Callable[[], int]) -> str:
             try:
-                entry = self.entries.get(key)
+                entry = entries.get(key)
                 if entry is not None and entry.fresh_until_ms > self.region.clock():
                     return "hit"
                 loaded_ms = self.region.clock()
-                change = self.items.get_item(key, consistent=True)
-                self.entries.put_newer(self.entries.make_entry(key, change, loaded_ms))
+                change = functions.items.get_item(key, consistent=True)
+                entries.put_newer(entries.make_entry(key, change, loaded_ms))
             except (AwsError, RespError):
                 return "fault"
             return "loaded"
@@ -286,12 +377,14 @@ class Client:
         self.last_version: str | None = None
         self.pending: KeyedPost | None = None
         self.posted_ids: list[str] = []
+        self.key_prefix = "k"
         self._world = world
 
     def act(self) -> None:
         """Send one request to a Region that is there."""
         world, draw = self._world, self._world.machine.random
-        stack = world.nearest(self.user)
+        # A client that retries has often been led to the other Region since.
+        stack = world.nearest(self.user, other=0.8 if self.pending else 0.2)
         if stack is None:
             return
         number = draw.random()
@@ -299,15 +392,26 @@ class Client:
         item_id = draw.choice(world.item_ids if collection == PROFILES else [*world.item_ids, *self.posted_ids])
         body = json.dumps({"n": world.next_number()})
         min_version = self.last_version if draw.random() < 0.6 else None
-        if number < 0.15 or self.pending:
-            post = self.pending or KeyedPost(self.user, f"k{draw.randrange(3)}", body)
+        if number < 0.2 or self.pending:
+            post = self.pending or KeyedPost(self.user, f"{self.key_prefix}{draw.randrange(3)}", body)
             outcome = self._send(stack, "POST", PRODUCTS, None, post.body, None, post.key)
             # A client may also have lost the answer to a request that `write` has accepted.
-            self.pending = post if draw.random() < (0.7 if outcome is None else 0.2) else None
+            self.pending = post if draw.random() < (0.7 if outcome is None else 0.4) else None
+            if self.pending and draw.random() < 0.5:
+                world.machine.after(draw.randrange(5, 500), self.act)
         elif number < 0.4:
             self._send(stack, "DELETE", collection, item_id, None, min_version, None)
         else:
             self._send(stack, "PUT", collection, item_id, body, min_version, None)
+
+    def put(self, stack: Stack, item_id: str) -> str | None:
+        """Put a product with a content that no other change has. Return what :meth:`_send` returns."""
+        body = json.dumps({"n": self._world.next_number()})
+        return self._send(stack, "PUT", PRODUCTS, item_id, body, None, None)
+
+    def delete(self, stack: Stack, item_id: str) -> None:
+        """Delete an item in a Region."""
+        self._send(stack, "DELETE", PRODUCTS, item_id, None, None, None)
 
     def _send(
         self,
@@ -336,9 +440,11 @@ class Client:
             body_is_base64=False,
         )
 
+        write = stack.functions_of("write").write
+
         def work(_: Callable[[], int]) -> tuple[int, str]:
             try:
-                response = stack.write(request)
+                response = write(request)
             except ProblemError as problem:
                 return int(problem.status), str(problem.members.get("outcome", ""))
             return int(response.status), response.text
@@ -368,6 +474,10 @@ class Client:
 class World:
     """One history: a stack, its users, its faults, and what must hold."""
 
+    stack_type: type[Stack] = Stack
+    invariants_type = Invariants
+    source_type = SourceWorld
+
     def __init__(self, seed: int, profile: Profile | None = None) -> None:
         self.seed = seed
         self.profile = profile or draw_profile(random.Random(f"profile {seed}"))
@@ -376,18 +486,17 @@ class World:
         self.has_stores = self.profile.has_stores
         draw = self.machine.random
         self.item_ids = [f"i{number}" for number in range(self.profile.items)]
-        self.invariants = Invariants(self)
+        self.invariants = self.invariants_type(self)
         half_ms = self.profile.skew_ms // 2
         sides = [half_ms, -half_ms] if draw.random() < 0.5 else [-half_ms, half_ms]
         self.stacks = [
-            Stack(self, Region(self.machine, f"R{number}", sides[number], draw.randrange(0, 500)))
+            self.stack_type(self, Region(self.machine, f"R{number}", sides[number], draw.randrange(0, 500)))
             for number in range(self.profile.regions)
         ]
         if len(self.stacks) == 2:
-            first, second = self.stacks
-            first.replica.peer, second.replica.peer = second.replica, first.replica
+            join_replicas(*(stack.replica for stack in self.stacks))
         self.clients = [Client(self, user) for user in USERS]
-        self.source = SourceWorld(self) if self.profile.has_source else None
+        self.source = self.source_type(self) if self.profile.has_source else None
         self.is_cache_down = self.is_database_down = False
         self._numbers = 0
 
@@ -396,12 +505,15 @@ class World:
         self._numbers += 1
         return self._numbers
 
-    def nearest(self, user: str) -> Stack | None:
-        """Return the Region that a client calls: usually its own, and the other one if that is lost."""
+    def nearest(self, user: str, other: float) -> Stack | None:
+        """Return the Region that a client calls: usually its own, and the other one if that is lost.
+
+        :param other: how probable it is that the client prefers the Region that isn't its own.
+        """
         draw = self.machine.random
         own = USERS.index(user) % len(self.stacks)
         order = [own, 1 - own] if len(self.stacks) == 2 else [0]
-        if draw.random() < 0.2:
+        if draw.random() < other:
             order.reverse()
         return next((self.stacks[number] for number in order if not self.stacks[number].region.is_lost), None)
 
@@ -417,6 +529,11 @@ class World:
             self._settle()
 
     def _play_part(self, writes: int) -> None:
+        """Let people and faults work for a while."""
+        self.machine.run_until(self._plan_part(writes))
+
+    def _plan_part(self, writes: int) -> int:
+        """Plan what people and faults do for a while. Return when it ends."""
         machine, draw = self.machine, self.machine.random
         self.faults.on = True
         time_ms = machine.now_ms
@@ -437,7 +554,7 @@ class World:
         for minute_ms in range(machine.now_ms, end_ms + 600_000, 60_000):
             machine.at(minute_ms, self.invariants.check_now)
             machine.at(minute_ms + draw.randrange(60_000), self._expire_rows)
-        machine.run_until(end_ms)
+        return end_ms
 
     def _settle(self) -> None:
         """End all faults, let everything happen that is still to come, and check how it ends."""
@@ -492,7 +609,7 @@ class World:
     def _put_poison(self) -> None:
         """Put a line into the write log that can't be applied."""
         stack = self.machine.random.choice(self.stacks)
-        kind = self.machine.random.choice(["garbage", "unknown", "expired"])
+        kind = self._draw_poison()
         if kind == "garbage":
             line = f"no JSON {self.next_number()}\n".encode()
         else:
@@ -504,6 +621,10 @@ class World:
         self.invariants.log_poison(stack, line)
         if not stack.region.is_lost:
             stack.firehose.put(line)
+
+    def _draw_poison(self) -> str:
+        """Draw why a line of the write log can't be applied."""
+        return self.machine.random.choice(["garbage", "unknown", "expired"])
 
     def _pass_a_month(self) -> None:
         """Let a month pass, let DynamoDB delete the expired tombstones, and replay all objects of the write log."""
@@ -524,15 +645,16 @@ class World:
     def _expire_rows(self) -> None:
         """Let DynamoDB delete the rows that have expired, each replica at another time."""
         for stack in self.stacks:
-            for pk, row in list(stack.replica.items.items()):
-                if "expires_at" in row and int(row["expires_at"]["N"]) * 1000 <= self.machine.now_ms:
-                    delay_ms = self.machine.random.randrange(1, 3_600_000)
-                    self.machine.after(delay_ms, partial(self._expire, stack, pk), stack.region)
+            for replica in stack.replicas.values():
+                for pk, row in list(replica.items.items()):
+                    if "expires_at" in row and int(row["expires_at"]["N"]) * 1000 <= self.machine.now_ms:
+                        delay_ms = self.machine.random.randrange(1, 3_600_000)
+                        self.machine.after(delay_ms, partial(self._expire, replica, pk), stack.region)
 
-    def _expire(self, stack: Stack, pk: str) -> None:
-        row = stack.replica.items.get(pk)
+    def _expire(self, replica: Replica, pk: str) -> None:
+        row = replica.items.get(pk)
         if row is not None and "expires_at" in row and int(row["expires_at"]["N"]) * 1000 <= self.machine.now_ms:
-            stack.replica.remove(pk)
+            replica.remove(pk)
 
 
 def parse(line: bytes) -> Change:

@@ -20,9 +20,15 @@ PARTS = ["Meaning", "Effect", "First look", "Remedy", "Over"]
 
 @cache
 def names_of_tests(path: str) -> frozenset[str]:
-    """Return the names of the tests of a file."""
-    tree = ast.parse((ROOT / path).read_text())
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    """Return the names of the tests of a file of Python, or of the runs of a test file of Terraform."""
+    text = (ROOT / path).read_text()
+    if path.endswith(".hcl"):
+        return frozenset(re.findall(r'^run "(\w+)"', text, re.M))
+    return frozenset(
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
 
 
 def rows() -> list[list[str]]:
@@ -40,10 +46,16 @@ def test_every_row_names_a_fault_its_effect_and_its_proof() -> None:
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
 def test_the_test_that_proves_a_row_exists(row: list[str]) -> None:
-    proof = re.fullmatch(r"`(tests/[\w/.]+)::(test_\w+)`", row[4])
+    proof = re.fullmatch(r"`((?:terraform/)?tests/[\w/.]+)::(\w+)`", row[4])
     assert proof, row[4]
     path, name = proof.groups()
     assert name in names_of_tests(path), f"{path} has no {name}"
+
+
+def test_a_test_of_the_alarms_is_no_proof_of_what_clients_see_and_of_what_is_lost() -> None:
+    """Only the section about what watches is about the alarms themselves."""
+    effects, _, watches = FAILURES.partition("\n## What watches\n")
+    assert "test_alarms.py" in watches and "test_alarms.py" not in effects
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
