@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import cache, cache_client, edge, load, relational
+from tests.benchmarks import cache, cache_client, edge, load, rebuild, relational
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.certificate import write_certificate
 from tests.benchmarks.checks import DifferenceError, check_responses
@@ -24,9 +24,9 @@ from tests.benchmarks.poll.catch_up import CatchUp
 from tests.benchmarks.poll.report import chart as outage_chart
 from tests.benchmarks.processes import FakeProcess, Runner, SampleError
 from tests.benchmarks.report import chart, goal_table, goals, tables
-from tests.benchmarks.subjects import POOL, ROOT, back_office_subjects, hot_zip, pools, subjects, unpack
+from tests.benchmarks.subjects import OURS, POOL, ROOT, back_office_subjects, hot_zip, pools, subjects, unpack
 
-PARTS = ("cold", "warm", "cache", "relational", "bulk", "growth", "edge", "outage", "catch-up")
+PARTS = ("cold", "warm", "cache", "relational", "bulk", "growth", "rebuild", "edge", "outage", "catch-up")
 RESULTS = ROOT / ".local" / "bench"
 DOCS = ROOT / "docs"
 BEGIN, END = "<!-- begin: written by python -m tests.benchmarks --docs -->", "<!-- end -->"
@@ -107,6 +107,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
                     result["bulk_latency"] = bench.bulk(traced, options.latency_ms)
             if "growth" in parts:
                 result["growth"] = bench.growth()
+            if "rebuild" in parts:
+                extent_of_rebuild = rebuild.QUICK if options.quick else rebuild.FULL
+                result["rebuild"] = rebuild.measure(fake, runner, folder, request_subjects[OURS], extent_of_rebuild)
             if "edge" in parts:
                 result["edge"] = edge.measure(fake, runner, folder, QUICK if options.quick else FULL)
             poll_subjects = back_office_subjects(folder, schemas)
@@ -121,7 +124,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and at most 20,000 records, in 2-3 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller logs, in about 6 minutes")
     parser.add_argument("--only", choices=PARTS, action="append", help="run only this part; repeat it for more parts")
     parser.add_argument(
         "--latency-ms",

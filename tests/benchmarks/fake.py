@@ -25,7 +25,19 @@ from pathlib import Path
 from typing import Any
 
 from readplane.aws.faults import RefusedError
-from tests.benchmarks.load import CHECKPOINTS, KEY_SET_FILE, KEY_SET_PATH, PARAMETER_FILE, TABLE, mark
+from readplane.model.change import parse_line
+from readplane.stores.items import DynamoItems
+from tests.benchmarks.load import (
+    BUILDING,
+    CHECKPOINTS,
+    COLLECTIONS,
+    HORIZON_MS,
+    KEY_SET_FILE,
+    KEY_SET_PATH,
+    PARAMETER_FILE,
+    TABLE,
+    mark,
+)
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.expressions import Item
 
@@ -42,12 +54,13 @@ class ItemsTable(MemoryDynamo):
     nothing else. A benchmark whose clients read the items makes a table that stores whole items.
     """
 
-    def __init__(self, *, whole: bool) -> None:
+    def __init__(self, name: str, *, whole: bool) -> None:
         """Make an empty table.
 
+        :param name: the table's name.
         :param whole: whether to store whole items, not only their keys and versions. Clients can read only whole items.
         """
-        super().__init__(TABLE)
+        super().__init__(name)
         self._whole = whole
 
     def _write(self, pk: str, item: Item) -> None:
@@ -85,7 +98,7 @@ class Shard:
             first = self._number - len(self._records)
             batch = [self._records.popleft() for _ in range(number)]
         if batch:
-            records = [_event_record(record, first + n) for n, record in enumerate(batch)]
+            records = [event_record(record, first + n) for n, record in enumerate(batch)]
             file.write_bytes(_encoded({"Records": records}))
         return number
 
@@ -95,7 +108,12 @@ _SEQUENCE = 49590338271490256608559692538361571095921575989136588898
 _STREAM_ARN = "arn:aws:kinesis:eu-central-1:123456789012:stream/demo-changes"
 
 
-def _event_record(record: Mapping[str, str], number: int) -> dict[str, Any]:
+def event_record(record: Mapping[str, str], number: int) -> dict[str, Any]:
+    """Return a record of the change stream as an event of `apply` holds it.
+
+    :param record: the ``PartitionKey``, and the ``Data`` in Base64.
+    :param number: the record's place in its shard.
+    """
     sequence = f"{_SEQUENCE + number}"
     return {
         "kinesis": {
@@ -136,8 +154,12 @@ class Fake:
         :param latency_ms: the delay of every later response, in milliseconds.
         :param whole: whether the items table stores whole items, not only their keys and versions.
         """
-        self._items = ItemsTable(whole=whole)
-        self._checkpoints = MemoryDynamo(CHECKPOINTS)
+        self._items = ItemsTable(TABLE, whole=whole)
+        self._tables = {
+            TABLE: self._items,
+            BUILDING: ItemsTable(BUILDING, whole=whole),
+            CHECKPOINTS: MemoryDynamo(CHECKPOINTS),
+        }
         self.shard = Shard()
         self.counts: Counter[str] = Counter()
         self.record = b""
@@ -155,6 +177,25 @@ class Fake:
             "sum": sum(mark(key, version) for key, version in versions.items()),
             "stamps": sum(mark(key, version[:13]) for key, version in versions.items()),
         }
+
+    def store(self, file: Path) -> None:
+        """Apply the changes in a file to the items table, without a request.
+
+        :param file: the file, with a line of the write log for each change.
+        """
+        items = DynamoItems(self._items, TABLE, horizon_ms=HORIZON_MS)
+        with file.open("rb") as lines:
+            for line in lines:
+                items.apply(parse_line(line, COLLECTIONS))
+
+    def write_rows(self, table: str, file: Path) -> None:
+        """Write the items of an items table to a file.
+
+        The file holds a JSON object. For each key, it holds the version, and whether the item is deleted.
+        """
+        items = self._tables[table].items
+        rows = {key: (item["version"]["S"], "expires_at" in item) for key, item in items.items() if "version" in item}
+        file.write_bytes(_encoded(rows))
 
     def respond(self, connection: ssl.SSLSocket, method: bytes, path: bytes, head: Head, body: bytes) -> None:
         """Respond to one HTTP request to an AWS service.
@@ -204,8 +245,7 @@ class Fake:
         return self._call_table(operation, json.loads(body))
 
     def _call_table(self, operation: str, parameters: dict[str, Any]) -> tuple[int, bytes]:
-        is_checkpoint = CHECKPOINTS in (parameters.get("TableName"), *parameters.get("RequestItems", ()))
-        table = self._checkpoints if is_checkpoint else self._items
+        table = self._tables[_table_of(operation, parameters)]
         try:
             return 200, _encoded(table.call(operation, **parameters))
         except RefusedError as refusal:
@@ -225,6 +265,14 @@ class Fake:
         with file.open("rb") as content:
             while chunk := content.read(CHUNK):
                 connection.sendall(chunk)
+
+
+def _table_of(operation: str, parameters: dict[str, Any]) -> str:
+    """Return the name of the table that a call is about."""
+    if operation == "BatchExecuteStatement":
+        statement: str = parameters["Statements"][0]["Statement"]
+        return statement.split('"')[1]
+    return str(parameters.get("TableName") or next(iter(parameters["RequestItems"])))
 
 
 def _encoded(value: object) -> bytes:
@@ -299,6 +347,10 @@ def main() -> None:
         command = json.loads(line)
         if command["do"] == "reset":
             fake.reset(command.get("latency_ms", 0), command.get("whole", False))
+        if command["do"] == "store":
+            fake.store(Path(command["file"]))
+        if command["do"] == "rows":
+            fake.write_rows(command["table"], Path(command["file"]))
         if command["do"] == "shard":
             records = fake.shard.write_event(Path(command["file"]), command["limit"])
             print(json.dumps({"records": records}), flush=True)

@@ -9,10 +9,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from readplane.config import DAY_MS
+from readplane.model.collection import Collection
 from tests.benchmarks.schema import SCHEMA
 
-TABLE = "items-0"
+TABLE, BUILDING = "items-0", "items-1"
+"""The live items table, and the one that a rebuild fills."""
 CHECKPOINTS = "checkpoints"
+COLLECTIONS = {"products": Collection("products", "public", ("editors",))}
+"""The collections that the settings of the measured functions declare."""
+
+HORIZON_MS = 30 * DAY_MS
 SOURCE = "backoffice"
 KEY_SET_PATH = "/pool/.well-known/jwks.json"
 KEY_SET_FILE, PARAMETER_FILE = "jwks.json", "parameter.json"

@@ -93,7 +93,8 @@ class CommandProcess:
 
 
 class FakeProcess(CommandProcess):
-    """The process of the fake AWS server. Its commands are ``reset``, ``counts``, ``state`` and ``shard``.
+    """The process of the fake AWS server. Its commands are ``reset``, ``counts``, ``state``, ``store``, ``rows``
+    and ``shard``.
 
     The attribute ``env`` holds the environment variables that make an AWS client call this server.
     """

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import cache, cache_client, edge, relational
+from tests.benchmarks import cache, cache_client, edge, rebuild, relational
 from tests.benchmarks.arithmetic import Goal
 from tests.benchmarks.markdown import table
 from tests.benchmarks.poll import report as poll_report
@@ -69,6 +69,8 @@ def goals(result: Result) -> list[Goal]:
                 "scaling of bulk apply, peak memory in MB", max(point["memory"] for point in growth["points"]) / MIB, 80
             ),
         ]
+    if "rebuild" in result:
+        judged += rebuild.goals(result["rebuild"])
     if "edge" in result:
         judged += edge.goals(result["edge"])
     return judged + poll_report.goals(result)
@@ -101,6 +103,8 @@ def tables(result: Result, *, pictured: bool = False) -> str:
             parts.append(_bulk(result[name]))
     if "growth" in result:
         parts.append(_growth(result["growth"]))
+    if "rebuild" in result:
+        parts.append(rebuild.tables(result["rebuild"]))
     if "edge" in result:
         parts.append(edge.tables(result["edge"]))
     if "outage" in result:
