@@ -158,7 +158,7 @@ def test_a_purge_leaves_no_item_and_no_document_and_a_replay_brings_none_back(
         assert (row["state"], row["items"], row["unfit_documents"]) == ("retired", 4, 1)
 
         # Interrupt the purge after three of the four items, then run it again.
-        monkeypatch.setattr(collections, "BATCH", 3)
+        monkeypatch.setattr(collections, "DELETES", 3)
         put_lines, calls = collections.__dict__["put_lines"], []
 
         def put_once(*arguments: Any) -> Any:

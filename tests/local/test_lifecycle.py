@@ -189,14 +189,14 @@ def test_removing_the_replica_destroys_nothing_of_the_primary(stack: Local, tmp_
     )
 
     gone = destroyed(actions)
-    assert "module.readplane.module.items.aws_dynamodb_table_replica.this[0]" in gone
+    assert 'module.readplane.module.items_replica["1"].aws_dynamodb_table_replica.this' in gone
     # The heartbeat of the primary Region measures the replication to the replica.
     of_the_replica = re.compile(r"module\.readplane\.module\.(heartbeat|replica|replica_\w+)\[0\]\.")
     for address in gone:
         assert re.sub(r"\[[^]]*\]", "", address) in replica or of_the_replica.match(address), address
 
     keyed = {action.address: action for action in actions}
-    table = keyed["module.readplane.module.items.aws_dynamodb_table.this"]
+    table = keyed['module.readplane.module.items["1"].aws_dynamodb_table.this']
     assert table.kinds == ("update",)
     assert keyed["module.readplane.aws_kms_key.primary[0]"].kinds == ("create",)
     for bucket in ("documents", "write_log"):

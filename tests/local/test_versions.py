@@ -16,7 +16,6 @@ from tests.unit.support import CLIENT_ID
 from tests.unit.write.support import put
 
 TEXTS = {"type": "object", "properties": {"name": {"type": "string"}}}
-NUMBERS = {"type": "object", "properties": {"name": {"type": "number"}}}
 
 # Terraform doesn't see this mistake, because it knows nothing about patterns. The validator does.
 BAD_PATTERN = {"type": "object", "properties": {"name": {"pattern": "(?=a)b"}}}
@@ -114,8 +113,8 @@ def test_only_a_good_version_goes_live_and_an_older_one_still_starts(stack: Loca
     versions = Versions(stack, tmp_path)
     older = versions.apply(TEXTS)
     assert versions.accepts("x") and not versions.accepts(1)
-    newer = versions.apply(NUMBERS)
-    assert newer != older and versions.accepts(1) and not versions.accepts("x")
+    newer = versions.apply(None)
+    assert newer != older and versions.accepts(1) and versions.accepts("x")
 
     # A version with an unusable schema never goes live, and the problem doesn't go away by waiting.
     for command in ("apply", "plan"):
@@ -128,6 +127,6 @@ def test_only_a_good_version_goes_live_and_an_older_one_still_starts(stack: Loca
     response = versions.invoke(put(), versions.newest())
     assert (response["statusCode"], json.loads(response["body"])["code"]) == (503, "schema_unusable")
 
-    # After a roll-back by hand, the older version starts with the schemas of its time.
+    # After a roll-back by hand, the older version starts with the schemas of its time, although the newer one has none.
     versions.point_at(older)
     assert versions.accepts("x") and not versions.accepts(1)

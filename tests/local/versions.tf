@@ -14,7 +14,7 @@ variable "name" {
 }
 
 variable "schema" {
-  description = "The JSON Schema of the collection products, as JSON text."
+  description = "The JSON Schema of the collection products, as JSON text; the text null means that it has none."
   type        = string
 }
 
@@ -37,7 +37,9 @@ provider "aws" {
 }
 
 locals {
-  schemas = jsonencode({ products = jsondecode(var.schema) })
+  schemas = jsonencode({
+    for collection, schema in { products = jsondecode(var.schema) } : collection => schema if schema != null
+  })
 }
 
 module "bucket" {
