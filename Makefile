@@ -114,8 +114,8 @@ test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, p
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow and not long"
 
 .PHONY: test-long
-test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-seeds test-drill
-	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-seeds test-drill
+test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-seeds test-drill test-rebuild
+	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-seeds test-drill test-rebuild
 
 .PHONY: test-properties
 test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
@@ -136,11 +136,11 @@ test-terraform: setup-terraform $(STAMP) ## run terraform validate and terraform
 
 .PHONY: test-local
 test-local: setup-terraform $(STAMP) ## test the applied stack end to end on the emulator, with IAM enforced
-	@$(PY) -m pytest tests/local
+	@$(PY) -m pytest tests/local -m "not long"
 
 .PHONY: test-boto3
 test-boto3: setup-terraform $(STAMP) ## run test-local again, with functions that call AWS with boto3
-	@READPLANE_CLIENT=boto3 $(PY) -m pytest tests/local
+	@READPLANE_CLIENT=boto3 $(PY) -m pytest tests/local -m "not long"
 
 .PHONY: test-clients
 test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint the API's contract, call the API with generated clients and from a page in Chromium
@@ -150,12 +150,16 @@ test-clients: setup-terraform $(STAMP) $(CLIENTS_NPM)/.made-from-lock ## lint th
 test-drill: setup-terraform $(STAMP) ## rehearse the loss of a Region on the emulator, with every fault, and that of the stores: eight minutes
 	@READPLANE_DRILL=long $(PY) -m pytest tests/local/test_drill.py tests/local/test_stores.py
 
+.PHONY: test-rebuild
+test-rebuild: setup-terraform $(STAMP) ## rebuild the items table on the emulator, and go back and forth, while clients write
+	@$(PY) -m pytest tests/local/test_rebuild_items.py
+
 .PHONY: test-localstack
 test-localstack: setup-terraform $(STAMP) ## run the tests that need LocalStack; start it unless AWS_ENDPOINT_URL is set
 	@$(PY) -m pytest tests/localstack
 
 .PHONY: bench
-bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm request, bulk apply, outage, catch-up; compare with goals and other tools
+bench: setup-python $(BENCH_VENV)/.made-from-lock ## measure cold start, warm request, bulk apply, rebuild, outage, catch-up; compare with goals and other tools
 	@$(BENCH_VENV)/bin/python -m ops.build
 	@PYTHONPATH=lambda_src $(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
