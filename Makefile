@@ -114,8 +114,8 @@ test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, p
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow and not long"
 
 .PHONY: test-long
-test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-seeds test-drill test-rebuild
-	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-seeds test-drill test-rebuild
+test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-rebuild+test-seeds test-drill
+	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-rebuild+test-seeds test-drill
 
 .PHONY: test-properties
 test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples
