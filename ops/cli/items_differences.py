@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from ops.walk import PAGE
 from readplane.aws.client import Client
+from readplane.aws.faults import back_off
 from readplane.clock import now_ms
 from readplane.model.change import TOMBSTONE_MARGIN_MS
 from readplane.model.keys import ITEM_PREFIX
@@ -179,7 +180,10 @@ class TableComparison:
         for all
     :param workers: runs the reads of the other table
     :param wait: waits for some seconds
+    :ivar pause: waits before a retry, for at most so many seconds. A simulation replaces it.
     """
+
+    pause = staticmethod(back_off)
 
     def __init__(
         self,
@@ -302,7 +306,8 @@ class TableComparison:
         batches = [wanted[start : start + MAX_KEYS] for start in range(0, len(wanted), MAX_KEYS)]
 
         def read(batch: list[str]) -> list[TableRecord]:
-            return list(read_records(self._client, self._tables[side], batch, _ATTRIBUTES, consistent=consistent))
+            table = self._tables[side]
+            return list(read_records(self._client, table, batch, _ATTRIBUTES, consistent=consistent, pause=self.pause))
 
         return {row["pk"]["S"]: row for rows in self._workers.map(read, batches) for row in rows}
 

@@ -51,6 +51,7 @@ class Invariants:
         self._waiting: list[tuple[int, str, str]] = []
         self._missing: dict[tuple[str, str, str], int] = {}
         self._documents: dict[tuple[str, str], str] = {}
+        self._shown: dict[tuple[str, str], str] = {}
         self._versions: dict[tuple[str, str], str] = {}
         self._checked_ms = 0
 
@@ -123,7 +124,7 @@ class Invariants:
             stack.may_publish_older(pk) or version >= self._documents.get(place, ""),
             "a document goes back to an older version",
         )
-        self._documents[place] = version
+        self._documents[place] = self._shown[place] = version
 
     def check_failure(self, code: str, error: BaseException) -> None:
         """Check an error that a function has reported. Only AWS and the stores may be to blame."""
@@ -158,9 +159,11 @@ class Invariants:
         if row is None or row["version"]["S"] < version:
             return False
         change = change_of(row)
-        return (
-            change.data is None or self._documents.get((stack.region.name, self._document_key(change)), "") >= version
-        )
+        return change.data is None or self._has_shown(stack, change, version)
+
+    def _has_shown(self, stack: "Stack", change: Change, version: str) -> bool:
+        """Whether a Region has shown a version of an item, or a newer one, be its document removed since then."""
+        return self._shown.get((stack.region.name, self._document_key(change)), "") >= version
 
     def _alarms(self, now_ms: int) -> bool:
         """Return whether the alarm on a lost Region, or on what waits in a queue or stream, fires."""
@@ -280,6 +283,7 @@ class Invariants:
             if change.data is None and change.age_starts_ms < now_ms - HORIZON_MS - DAY_MS:
                 del self.newest[key]
         self._documents.clear()
+        self._shown.clear()
         self._waiting.clear()
         self._missing.clear()
 

@@ -165,11 +165,14 @@ class RebuildInvariants(Invariants):
         super().check_document(stack, key, more)
 
     def _is_visible(self, stack: Stack, key: str, version: str) -> bool:
-        """Whether a Region shows a change, or a newer one. A deleted item shows no document."""
+        """Whether a Region has shown a change, or a newer one. It shows that an item is deleted by having no document.
+
+        A change that was shown stays visible. What has replaced it since then has its own time to become visible.
+        """
         if not super()._is_visible(stack, key, version):
             return False
         change = change_of(stack.replica.items[key])
-        return change.data is not None or self._document_key(change) not in stack.buckets.objects
+        return self._has_shown(stack, change, version) or self._document_key(change) not in stack.buckets.objects
 
     def _comparable_text(self, text: str) -> str:
         """Return a document without the time at which its change was accepted.
@@ -462,6 +465,7 @@ class RebuildWorld(World):
             clock=stack.region.clock,
             monotonic=lambda: machine.now_ms / 1000,
         )
+        comparison.pause = machine.pause
         for page in comparison.pages(side, job.position):
             self.invariants.require(not page.differences, f"verify finds differences: {page.differences}")
             if page.last is not None:

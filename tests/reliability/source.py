@@ -74,8 +74,10 @@ class SourceWorld:
         self._checkpoints = MemoryDynamo("checkpoints", consistent_only=True)
         kinesis = ChangeStream(stack.change_stream, world.faults, world.profile, world.invariants.log_line)
         runtime = Runtime(stack.region.clock, lambda: machine.now_ms / 1000, machine.random.randbytes)
+        checkpoints = DynamoCheckpoints(stack.client(self._checkpoints, "checkpoints"), "checkpoints")
+        checkpoints.pause = machine.pause
         self._stores = PollStores(
-            checkpoints=DynamoCheckpoints(stack.client(self._checkpoints, "checkpoints"), "checkpoints"),
+            checkpoints=checkpoints,
             items=self._items_of(stack.tables_of("poll").live),
             stream=KinesisChangeStream(stack.client(kinesis, "kinesis"), "changes", runtime, machine.pause),
             quarantine=S3Quarantine(stack.s3, "log", "quarantine/"),
@@ -88,7 +90,9 @@ class SourceWorld:
 
     def _items_of(self, generation: int) -> DynamoSourcedItems:
         client = self._stack.items_client(generation)
-        return DynamoSourcedItems(client, table_name(generation), "by_collection", horizon_ms=HORIZON_MS)
+        items = DynamoSourcedItems(client, table_name(generation), "by_collection", horizon_ms=HORIZON_MS)
+        items.pause = self._world.machine.pause
+        return items
 
     # -- the history -------------------------------------------------------------------------------------------------
 

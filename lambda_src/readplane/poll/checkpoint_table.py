@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..aws.client import Client
-from ..aws.faults import RefusedError
+from ..aws.faults import RefusedError, back_off
 from ..model.timestamp import ms_of
 from ..stores.table import MAX_KEYS, TableRecord, read_records, split_into_batches
 from .checkpoint import MAX_TIME_MS, Checkpoint, Position, checkpoint_json, parse_checkpoint
@@ -114,7 +114,12 @@ class Checkpoints(Protocol):
 
 
 class DynamoCheckpoints:
-    """A DynamoDB table of checkpoints. Its hash key is ``pk``, and its time-to-live attribute is ``expires_at``."""
+    """A DynamoDB table of checkpoints. Its hash key is ``pk``, and its time-to-live attribute is ``expires_at``.
+
+    :ivar pause: waits before a retry, for at most so many seconds. A simulation replaces it.
+    """
+
+    pause = staticmethod(back_off)
 
     def __init__(self, client: Client, table: str) -> None:
         self._client = client
@@ -292,7 +297,7 @@ class DynamoCheckpoints:
         keys = [_chunk_key(source, name, number) for number in range(count)]
         chunks = 0
         for batch in split_into_batches(keys, MAX_KEYS, len):
-            for record in read_records(self._client, self._table, batch, "content", consistent=True):
+            for record in read_records(self._client, self._table, batch, "content", consistent=True, pause=self.pause):
                 chunks += 1
                 yield bytes(record["content"]["B"])
         if chunks < count:

@@ -7,7 +7,7 @@ More code there would slow its cold starts down.
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from ..aws.faults import RefusedError
+from ..aws.faults import RefusedError, back_off
 from ..model.freshness import Freshness
 from ..model.keys import source_key
 from ..model.timestamp import is_timestamp
@@ -47,7 +47,12 @@ class SourcedItems(Protocol):
 
 
 class DynamoSourcedItems(DynamoItems):
-    """The items that sources feed, in a DynamoDB table."""
+    """The items that sources feed, in a DynamoDB table.
+
+    :ivar pause: waits before a retry, for at most so many seconds. A simulation replaces it.
+    """
+
+    pause = staticmethod(back_off)
 
     def get_versions(self, keys: Iterable[str]) -> dict[str, str]:
         """Read the versions with strongly consistent reads, up to 100 keys per call.
@@ -58,7 +63,9 @@ class DynamoSourcedItems(DynamoItems):
         return {
             record["pk"]["S"]: version
             for batch in split_into_batches(dict.fromkeys(keys), MAX_KEYS, lambda _: 0)
-            for record in read_records(self._client, self._table, batch, "pk, version", consistent=True)
+            for record in read_records(
+                self._client, self._table, batch, "pk, version", consistent=True, pause=self.pause
+            )
             if (version := version_of(record)) is not None
         }
 
