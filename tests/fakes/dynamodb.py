@@ -196,9 +196,8 @@ class MemoryDynamo:
     ) -> dict[str, Any]:
         self._check_table(TableName)
         with self._lock:
-            keys = sorted(
-                self.items, key=_hash
-            )  # a scan returns items in the order of a hash that AWS doesn't document
+            # A scan returns items in the order of a hash that AWS doesn't document.
+            keys = sorted(self.items, key=_hash)
         if ExclusiveStartKey is not None:
             keys = keys[bisect_right(keys, _hash(_only_key(ExclusiveStartKey)), key=_hash) :]
         limits = [limit for limit in (Limit, self.page_size) if limit is not None]

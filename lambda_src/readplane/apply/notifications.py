@@ -159,13 +159,17 @@ class MessageApplier:
             failures.append(message["messageId"])
         return failures
 
-    def _apply_message(self, message: Event, remaining_ms: int) -> bool:
-        """Apply the objects that a message announces. Return whether the message is done."""
-        delivery = Delivery(message["messageId"], message["receiptHandle"], remaining_ms)
+    def _apply_message(self, message: Event, total_ms: int) -> bool:
+        """Apply the objects that a message announces. Return whether the message is done.
+
+        :param total_ms: how many milliseconds the invocation may run, at most.
+        """
+        delivery = Delivery(message["messageId"], message["receiptHandle"], total_ms)
         try:
             for key, created_ms, replay in announced_objects(message):
                 self._objects.apply_object(key, created_ms, delivery, replay)
-        except ReservedError as error:  # this is no failure, because the changes are applied
+        except ReservedError as error:
+            # This is no failure, because the changes of this object are applied. The objects after it come again.
             self._telemetry.event(
                 "delivery_repeated",
                 "Another delivery of the message may still count its object, so this one comes again.",

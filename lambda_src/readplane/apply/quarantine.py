@@ -13,7 +13,7 @@ from ..model.change import Change, PoisonError, is_expired, parse_line
 from ..model.collection import Collection
 from ..stores.items import Items
 from ..telemetry import Telemetry
-from .tally import EXPIRED, Tally
+from .tally import EXPIRED, METRIC, Tally
 
 
 class Replay(NamedTuple):
@@ -106,6 +106,9 @@ class LineParser:
     ) -> Change | None:
         """Return the change in a line. If the line can't be applied, put it in quarantine and return ``None``.
 
+        Also return ``None`` for a change that is older than the horizon if its item already has the same or a newer
+        version. Count it as a duplicate or as superseded.
+
         :param replay: how the line is replayed; ``None`` if it isn't. In a replay, count a change that is older than
             the horizon and has no item, and return ``None`` for it, but don't quarantine it. Its item was deleted, and
             the tombstone is gone. A replay of old objects contains many such changes, and the write log keeps them all.
@@ -116,20 +119,21 @@ class LineParser:
                 return None
             if not is_expired(change, self._now_ms(), self._horizon_ms):
                 return change
-            # Accept a change that is older than the horizon if its item already has the same or a newer version. Such
-            # a change has no effect, and a replay of the write log contains many of them. Refuse an old change that
-            # would alter its item, because a later delete may have deleted the item. If the tombstone of that delete is
-            # gone, the old change would bring the item back.
+            # Don't quarantine a change that is older than the horizon if its item already has the same or a newer
+            # version. Such a change has no effect, and a replay of the write log contains many of them. But don't hand
+            # it on: a former table may have forgotten the item's tombstone, which the live table still has. Refuse an
+            # old change that would alter its item, because a later delete may have deleted the item. If the tombstone
+            # of that delete is gone, the old change would bring the item back.
             item = self._items.get_item(change.key, consistent=True)
             if item is None and replay is not None:
                 tally[EXPIRED] += 1
                 return None
             if item is None or item.version < change.version:
                 raise PoisonError("expired", "the change is older than the horizon", change)
+            tally[METRIC["duplicate" if item.version == change.version else "superseded"]] += 1
         except PoisonError as poison:
             self.quarantine(line, poison, origin, tally, replay)
-            return None
-        return change
+        return None
 
     def quarantine(
         self, line: bytes, poison: PoisonError, origin: str, tally: Tally, replay: Replay | None = None

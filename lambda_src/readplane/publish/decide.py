@@ -29,29 +29,38 @@ are deleted.
 
 While an operator rebuilds the items, there are two items tables, each with a stream of its own, and `apply` writes each
 change to both. `publish` publishes the records of the live table as ever. A record of the second table it mends in that
-table, or follows: see :func:`follow`. Nothing is lost when the live table and the second one change places, although
-Lambda moves the functions to their new versions one by one and in no known order, and although an old version may serve
-a record after a new one has:
+table, or follows: see :func:`follow`. In a switch, the live table and the second one change places. Lambda moves the
+functions to their new versions one by one and in no known order, and an old version may serve a record after a new one
+has. Nothing is lost:
 
-- Whether the old or the new version of `apply` writes a change, the change is in both tables once it is done. Of its
-  two records, call the later one the record of the table that got the change last. Whichever version of `publish`
-  serves the later record, and whichever of the two tables this version takes for the live one, finds the change in it.
-  So it publishes the change, or finds a greater version there, whose own later record then leads to the same.
+- Whether the old or the new version of `apply` writes a change, it writes the change to both tables. When the second
+  write has come, both tables have the change. So whichever version of `publish` serves the record of the second write,
+  and whichever of the two tables this version takes for the live one, finds the change in it, and publishes it. If it
+  finds a greater version instead, then the record of that version's second write leads to the same.
 - The private stores get a key at the same moment. So `feed`, whichever table it reads, finds the change there.
-- Two streams don't wait for each other, so the later record may come after a record of a greater version. Therefore
-  documents are compared with the stored ones before they are written or removed (stores/versioned_documents.py).
+- Two streams don't wait for each other, so the record of a second write may come after a record of a greater version.
+  Therefore documents are compared with the stored ones before they are written or removed
+  (stores/versioned_documents.py).
 - A removed document leaves nothing to compare with, so an older put of the stream that is behind may write a document
   again. The record of the delete comes after it in the same stream, and removes the document.
 
-So a building table must be followed too, or the old version of `publish` would leave out later records.
+So a building table must be followed too, or the old version of `publish` would leave out records of second writes.
+
+`rebuild items fill` also writes to the building table. It marks its rows (stores/rows.py), and `publish` doesn't follow
+their records. Otherwise it would send the key of every item to the private stores. Nothing is lost this way:
+
+- If `apply` has yet to write the change to the live table, then that is the second write. It comes however late the
+  change is, for example in a replay.
+- If the live table has the change already, then the fill's write is the second one. Until the fill has ended and
+  `verify` has found its rows in every Region, all functions take the other table for the live one. They publish the
+  record of the live table's write, and `feed` finds the change there. What a new version serves later, it serves when
+  both tables have the change.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..config import DAY_MS
 from ..model.change import Change
-from ..model.timestamp import ms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,26 +167,18 @@ def _is_expired_tombstone(change: Change, now_ms: int, horizon_ms: int, stored_e
     return expires_at is not None and expires_at * 1000 <= now_ms
 
 
-FOLLOWED_MS = DAY_MS
-"""How old a change may be for `publish` to follow a record of a building table, in milliseconds. `rebuild items fill`
-writes all changes of the write log to this table. If `publish` followed the old ones, it would send the key of every
-item to the private stores. A change that `apply` writes is young. `rebuild items switch` refuses to go on while `apply`
-is behind."""
-
-
-def follow(
-    decision: Decision, read_live: Callable[[], Change | None], now_ms: int, *, is_former: bool
-) -> Decision | None:
+def follow(decision: Decision, read_live: Callable[[], Change | None], *, is_former: bool) -> Decision | None:
     """Decide what is left of a decision about a record of the second table. Return ``None`` if nothing is.
 
-    The second table is being made (*building*), or it is the former live table. Exactly one row of this table matches:
+    The second table is being made (*building*), or it is the former live table. Exactly one row of this table matches.
+    For a record that `rebuild items fill` has written, call this only to mend or to forget.
 
     ==========================================  ===========================  ==================================
     decision about the record                   of a building table          of a former table
     ==========================================  ===========================  ==================================
     mend                                        mend in the second table     mend in the second table
-    publish, or remove because of a delete      if it is young and the live  unless the live table has a
-                                                table has the same version   greater version
+    publish, or remove because of a delete      if the live table has the    unless the live table has a
+                                                same version                 greater version
     remove because the row is gone              nothing                      if the live table has no row either
     skip, because the collection is undeclared  nothing                      nothing
     forget                                      forget                       forget
@@ -188,8 +189,9 @@ def follow(
     written it to the live table. To forget an item is always harmless, because `feed` compares the store with the live
     table.
 
-    If the live table has the same version, the decision becomes that about the live table's change. Two writes of one
-    version may differ in the time of acceptance, and the document must show what the live table holds.
+    If the live table has the same version, the decision becomes that about the live table's change, because two writes
+    of one version may differ in the time of acceptance. But `publish` doesn't write a document of the same version
+    again for a record of the second table. So after a switch, the document may keep the former table's time.
 
     :param read_live: reads the item in the live table, with strong consistency. It is called only if the row decides.
     :param is_former: whether the second table is the former live table.
@@ -201,14 +203,7 @@ def follow(
             return None
         case ToRemove(change) if change.data is not None:  # the row is gone, because a delete leaves a tombstone
             return decision if is_former and read_live() is None else None
-    if not (is_former or _is_young(decision.change, now_ms)):
-        return None
     live, version = read_live(), decision.change.version
     if live is not None and live.version == version:
         return ToPublish(live) if isinstance(decision, ToPublish) else decision
     return decision if is_former and (live is None or live.version < version) else None
-
-
-def _is_young(change: Change, now_ms: int) -> bool:
-    accepted_ms = ms_of(change.accepted_at)
-    return accepted_ms is not None and now_ms - accepted_ms < FOLLOWED_MS

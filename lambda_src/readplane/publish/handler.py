@@ -17,7 +17,7 @@ from ..model.keys import all_document_keys, document_key
 from ..stores.documents import Documents, S3Documents
 from ..stores.items import DynamoItems, Items
 from ..stores.key_queue import STORES, KeyQueue, SqsKeyQueue
-from ..stores.rows import BadRowError, image_of
+from ..stores.rows import BadRowError, image_of, is_filled
 from ..stores.table import TableRecord
 from ..stores.versioned_documents import NewerDocuments, S3NewerDocuments
 from ..telemetry import Telemetry
@@ -171,9 +171,9 @@ class Publish:
         """
         table = table_of(event["Records"])
         is_second = self._second is not None and table == self._settings.second_table
-        if table not in (None, self._settings.items_table) and not is_second:
+        if table is not None and table != self._settings.items_table and not is_second:
             return self._leave_alone(table)
-        batch = self._read_records(event["Records"])
+        batch = self._read_records(event["Records"], is_second=is_second)
         items = self._second.items if self._second and is_second else self._items
         with self._make_workers() as workers:
             failed = self._follow_batch(batch, workers) if is_second else set()
@@ -195,12 +195,12 @@ class Publish:
         )
         return {"batchItemFailures": [{"itemIdentifier": batch.first_records[key]} for key in failed]}
 
-    def _leave_alone(self, table: str | None) -> dict[str, Any]:
-        """Leave the records of a table alone that the settings don't name.
+    def _leave_alone(self, table: str) -> dict[str, Any]:
+        """Do nothing about records of a table that the settings don't name.
 
-        Lambda begins to read the stream of a building table before all of it has the new version of `publish`, and
-        still reads that of a former table when the version after it has come. If `publish` took such records for those
-        of the live table, it would write documents from a table that may be unfinished.
+        Lambda starts to read a building table's stream before every alias has the new version of `publish`. It still
+        reads a former table's stream when an alias has the version after that table. If `publish` took such records for
+        those of the live table, it would write documents from a table that may be unfinished.
         """
         self._telemetry.event(
             "table_not_known",
@@ -233,19 +233,23 @@ class Publish:
             return follow(
                 decision,
                 lambda: self._items.get_item(key, consistent=True),
-                self._now_ms(),
                 is_former=self._settings.follows_second,
             )
         except Exception as error:  # noqa: BLE001 (one item that fails must not stop the others)
             self._report(error, decision.change)
             return error
 
-    def _read_records(self, records: Sequence[Event]) -> Batch:
+    def _read_records(self, records: Sequence[Event], *, is_second: bool) -> Batch:
         """Return one decision for each item, and every malformed row.
 
         The records of a shard come in order, and Lambda sends the next batch only after this one. So one decision per
         item is enough: the decision about the greatest version in the batch. If several records of the item lead to a
         decision about this version, the decision of the last record counts.
+
+        Don't follow a record of the second table that `rebuild items fill` has written. Leave it out here, because its
+        decision must not displace the decision about another record of the item.
+
+        :param is_second: whether the records are from the second table.
         """
         batch = Batch({}, [], {}, {})
         batch_ms = self._now_ms()
@@ -271,6 +275,8 @@ class Publish:
                 old_expires_at=_expires_at(images.get("OldImage")),
             )
             if decision is None:
+                continue
+            if is_second and is_filled(images.get("NewImage", {})) and not isinstance(decision, ToMend | ToForget):
                 continue
             key = decision.change.key
             batch.first_records.setdefault(key, images["SequenceNumber"])
@@ -465,8 +471,8 @@ def make_publish() -> Function:
     region = os.environ["AWS_REGION"]
 
     def serve(event: Event, _: Any) -> dict[str, Any]:
-        # Leave out the heartbeats in the second table. They are copies, and older than those in the live table.
-        if table_of(event["Records"]) in (None, settings.items_table):
+        # Report the heartbeats in both tables. In a switch, the schedule that writes them may move before `publish`.
+        if table_of(event["Records"]) in (None, settings.items_table, settings.second_table):
             report_heartbeats(event["Records"], region, now_ms(), telemetry)
         return publish(event)
 

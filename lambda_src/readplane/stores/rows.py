@@ -23,6 +23,9 @@ _OPTIONAL_TEXTS = ("owner", "data", "list_key")
 ITEM_ATTRIBUTES = (*_TEXTS, *_OPTIONAL_TEXTS, "expires_at")
 """The attributes of a row that :func:`change_of` reads."""
 
+FILLED = "filled"
+"""The attribute with which `rebuild items fill` marks the rows that it writes. It holds the row's version."""
+
 
 class BadRowError(Exception):
     """A row of the items table should be an item, but it is malformed.
@@ -99,6 +102,14 @@ def version_of(row: "TableRecord") -> str | None:
     """Return a row's version, or ``None`` if the row has no valid version. The rest of the row may be malformed."""
     version: str = row["version"].get("S", "") if "version" in row else ""
     return version if is_version(version) else None
+
+
+def is_filled(row: "TableRecord") -> bool:
+    """Whether `rebuild items fill` has written a row.
+
+    Compare the mark with the version. A PartiQL UPDATE of `apply` leaves the mark of the earlier version in the row.
+    """
+    return FILLED in row and row[FILLED] == row.get("version")
 
 
 def is_malformed(row: "TableRecord") -> bool:

@@ -95,8 +95,8 @@ class NewerDocuments(Protocol):
         """Publish a document's JSON text, unless the stored document is newer.
 
         :param rewrite: whether to write the document again if the stored one has the same version.
-        :param may_create: returns whether to write a document that isn't stored. It is called only in that case, in
-            which there is no version to compare with: a newer change may have removed the document.
+        :param may_create: returns whether to write a document that isn't stored. It is called only then, because there
+            is no version to compare with, and a newer change may have removed the document.
         :raises AwsError: if a call to AWS fails, or if other writers change the document again and again.
         """
 

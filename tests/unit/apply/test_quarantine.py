@@ -8,7 +8,7 @@ from readplane.apply.quarantine import S3LineQuarantine
 from readplane.aws.client import make_client
 from readplane.model.change import PoisonError
 from tests.fakes.moto_aws import REGION
-from tests.unit.apply.support import EVENT, HORIZON_MS, KEY, apply_with, metrics
+from tests.unit.apply.support import EVENT, HORIZON_MS, KEY, apply_with, failures, metrics
 from tests.unit.support import NOW_MS, MemoryItems, MemoryLog, change, kinesis_event
 
 
@@ -77,13 +77,18 @@ def test_a_change_with_time_0_never_replaces_a_put_or_delete(data: str | None) -
         assert items.by_key == {newer.key: newer} and log.quarantined == []
 
 
-def test_a_replayed_change_that_its_item_has_seen_does_not_go_to_quarantine() -> None:
+def test_an_expired_change_that_its_item_has_seen_is_counted_and_does_not_go_to_quarantine(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     expired = change(ms=NOW_MS - HORIZON_MS - 1)
-    for item in (expired, change()):
-        items, log = MemoryItems(), MemoryLog({KEY: [expired.line()]})
-        items.apply(item)
-        apply_with(items, log)(EVENT)
-        assert items.by_key == {item.key: item} and log.quarantined == []
+    for item, outcome in ((expired, "ChangesDuplicate"), (change(), "ChangesSuperseded")):
+        lines = [expired.line(), change("p-2").line()]
+        for event, records in ((EVENT, {"RecordsHandled": 2}), (kinesis_event(lines), {})):
+            items, log = MemoryItems(), MemoryLog({KEY: lines})
+            items.apply(item)
+            assert failures(apply_with(items, log)(event)) == []
+            assert items.by_key[item.key] == item and log.quarantined == []
+            assert metrics(capsys.readouterr().out) == {"ChangesApplied": 1, outcome: 1, **records}
 
 
 def replayed(event: Any) -> Any:

@@ -3,17 +3,13 @@
 import pytest
 
 from readplane.model.change import Change
-from readplane.publish.decide import FOLLOWED_MS, Decision, ToForget, ToMend, ToPublish, ToRemove, ToSkip, follow
+from readplane.publish.decide import Decision, ToForget, ToMend, ToPublish, ToRemove, ToSkip, follow
 from tests.unit.support import NOW_MS, change
 
 OLDER, SAME, NEWER = (change(ms=NOW_MS + tick) for tick in (-1, 0, 1))
 OTHER_TIME = change(ms=NOW_MS, accepted_ms=NOW_MS + 5)
 """The same version with another time of acceptance, as a POST with a key has that came to both Regions."""
 GONE, GONE_BEFORE, GONE_AFTER = (change(ms=NOW_MS + tick, data=None) for tick in (0, -1, 1))
-OLD = change(ms=NOW_MS - FOLLOWED_MS)
-YOUNG = change(ms=NOW_MS - FOLLOWED_MS + 1)
-LATE = change(ms=0, accepted_ms=NOW_MS)
-"""A young change with an old version, as a POST with a key or a record of a back office has."""
 UNREAD = change("never read")
 
 
@@ -24,7 +20,7 @@ def run(decision: Decision, live: Change | None, *, is_former: bool) -> Decision
         assert live is not UNREAD
         return live
 
-    return follow(decision, read_live, NOW_MS, is_former=is_former)
+    return follow(decision, read_live, is_former=is_former)
 
 
 @pytest.mark.parametrize(
@@ -63,24 +59,9 @@ def test_the_row_of_the_live_table_decides(
     ("decision", "followed"),
     [
         (ToMend(SAME), ToMend(SAME)),
-        (ToMend(OLD), ToMend(OLD)),
         (ToForget(GONE), ToForget(GONE)),
         (ToSkip(SAME), None),
     ],
 )
 def test_these_decisions_need_no_read(decision: Decision, followed: Decision | None, is_former: bool) -> None:
     assert run(decision, UNREAD, is_former=is_former) == followed
-
-
-@pytest.mark.parametrize("decision", [ToPublish(OLD), ToPublish(OLD._replace(data=None)), ToRemove(OLD)])
-def test_an_old_change_of_a_building_table_is_left_out_without_a_read(decision: Decision) -> None:
-    assert run(decision, UNREAD, is_former=False) is None
-
-
-@pytest.mark.parametrize("young", [YOUNG, LATE, change(ms=NOW_MS, accepted_ms=NOW_MS + 60_000)])
-def test_the_time_of_acceptance_decides_whether_a_change_is_young(young: Change) -> None:
-    assert run(ToPublish(young), young, is_former=False) == ToPublish(young)
-
-
-def test_an_old_change_of_a_former_table_is_followed() -> None:
-    assert run(ToPublish(OLD), OLD, is_former=True) == ToPublish(OLD)

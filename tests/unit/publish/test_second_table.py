@@ -3,23 +3,25 @@
 import json
 import random
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from readplane.config import VARIABLE, load_settings
+from ops.cli.items_fill import FilledItems
+from readplane.config import DAY_MS, VARIABLE, load_settings
 from readplane.model.change import Change
 from readplane.publish.handler import FeedQueue, Publish, PublishSettings, SecondTable, make_publish, table_of
 from readplane.stores.documents import S3Documents
 from readplane.stores.items import DynamoItems
 from readplane.stores.key_queue import KeyQueue
-from readplane.stores.rows import change_of
+from readplane.stores.rows import FILLED, change_of
 from readplane.stores.versioned_documents import S3NewerDocuments
 from readplane.telemetry import Telemetry
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.fakes.expressions import Item
 from tests.reliability.aws import Buckets
+from tests.reliability.machine import InlineExecutor, Machine
 from tests.unit.publish.test_handler import HORIZON_MS, NO_COLLECTION, row_record
 from tests.unit.support import (
     COLLECTIONS,
@@ -138,6 +140,50 @@ def test_a_followed_change_is_published_as_the_live_table_holds_it(follows: bool
     assert publishing.queue.keys == [live.key], "the other item has a greater version in the live table"
 
 
+def filled(record: Any) -> Any:
+    """Mark the new image of a record as written by `rebuild items fill`."""
+    row = record["dynamodb"]["NewImage"]
+    row[FILLED] = row["version"]
+    return record
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_what_the_fill_has_written_is_mended_but_not_followed(follows: bool) -> None:
+    publishing = Publishing(follows=follows)
+    publishing.publish._items = FailingItems()
+    old, new = change(ms=NOW_MS), change(ms=NOW_MS + 1)
+    gone, undeclared = change("bad", data=None), change("bad", collection="no", data=None)
+    records = [filled(stream_record(None, each, 1)) for each in (change("bad"), gone, undeclared)]
+    assert publishing("second", *records, filled(stream_record(new, old, 2))) == []
+    assert publishing.second.by_key == {new.key: new}, "the fill's row of the other Region has replaced a newer one"
+    assert publishing.documents.calls == [] and publishing.queue.keys == []
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_row_that_the_fill_writes_again_hides_no_change_of_apply(follows: bool) -> None:
+    publishing = Publishing(follows=follows)
+    put, newer = change(), change(ms=NOW_MS + 1)
+    publishing.items.by_key[put.key] = put
+    records = [stream_record(None, put, 1), filled(stream_record(put, put, 2)), filled(stream_record(put, newer, 3))]
+    assert publishing("second", *records) == []
+    assert publishing.documents.texts == {PATH: put.representation()} and publishing.queue.keys == [put.key]
+
+
+def test_a_mark_of_an_earlier_version_says_nothing() -> None:
+    publishing = Publishing(follows=False)
+    earlier, put = filled(stream_record(None, change())), change(ms=NOW_MS + 1)
+    publishing.items.by_key[put.key] = put
+    record = stream_record(change(), put)
+    record["dynamodb"]["NewImage"][FILLED] = earlier["dynamodb"]["NewImage"][FILLED]
+    assert publishing("second", record) == [] and publishing.queue.keys == [put.key]
+
+
+def test_a_filled_row_of_the_live_table_is_published() -> None:
+    publishing = Publishing(follows=True)
+    assert publishing("live", filled(stream_record(None, change()))) == []
+    assert publishing.documents.texts == {PATH: change().representation()}
+
+
 def test_a_tombstone_that_expires_in_the_second_table_is_forgotten() -> None:
     publishing = Publishing(follows=False)
     expired = change(data=None, ms=NOW_MS - HORIZON_MS - 86_400_000)
@@ -203,7 +249,7 @@ def test_the_table_of_a_batch_is_in_the_arn_of_its_stream() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_heartbeats_count_only_in_the_live_table(
+def test_heartbeats_count_in_each_table_that_the_settings_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = PublishSettings("demo", "live", "d", "b", "quarantine/", 30, COLLECTIONS)._asdict()
@@ -213,7 +259,7 @@ def test_heartbeats_count_only_in_the_live_table(
     publish = make_publish()
     row = {"pk": {"S": "heartbeat/eu-west-1"}, "sent_at": {"S": "2026-11-18T08:00:00Z"}}
     record = {"dynamodb": {"SequenceNumber": "1", "NewImage": row}}
-    for table, is_reported in (("live", True), (None, True), ("second", False), ("third", False)):
+    for table, is_reported in (("live", True), (None, True), ("second", True), ("third", False)):
         publish({"Records": [of_table(table, record)]}, None)
         assert ("heartbeat_received" in capsys.readouterr().out) == is_reported
     del settings["second_table"], settings["follows_second"]
@@ -222,15 +268,6 @@ def test_heartbeats_count_only_in_the_live_table(
 
 
 # -- the switch ------------------------------------------------------------------------------------------------------
-
-
-class InlineExecutor(Executor):
-    """Carries out everything at once, in place of threads."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
 
 
 class StreamedTable(MemoryDynamo):
@@ -250,7 +287,7 @@ class StreamedTable(MemoryDynamo):
 class Switch:
     """A Region in which old and new versions of `apply`, `publish` and `feed` run side by side, in any mixture.
 
-    Each version takes one of the tables for the live one.
+    Each version takes one of the tables for the live one. There is no new version before the fill has ended.
 
     :param old: the live table of the old version, and whether it follows the second one.
     :param new: the same of the new version.
@@ -260,6 +297,7 @@ class Switch:
         self.draw = random.Random(seed)
         self.tables = {name: StreamedTable(name) for name in ("1", "2")}
         self.lives = (old[0], new[0])
+        self.fills: list[Change] = []
         self.bucket, self.queue = Buckets(), MemoryKeys()
         self.versions: dict[str, str] = {}
         self.bucket.on_put = self._check_document
@@ -279,7 +317,7 @@ class Switch:
             Telemetry("publish", "demo"),
             queues,
             second=SecondTable(items[second], S3NewerDocuments(self.bucket, "d")),
-            make_workers=InlineExecutor,
+            make_workers=lambda: InlineExecutor(cast(Machine, SimpleNamespace(random=self.draw))),
         )
 
     def _check_document(self, key: str, parameters: Any) -> None:
@@ -288,16 +326,18 @@ class Switch:
         assert not parameters or version >= self.versions.get(key, ""), "an older document replaces a newer one"
         self.versions[key] = version
 
-    def play(self, changes: Sequence[Change]) -> None:
-        """Apply changes one after another or at once, and publish and feed them with any delay."""
-        writes: list[list[tuple[str, Change]]] = []
-        for entry in changes:
-            live = self.draw.choice(self.lives)
-            writes.append([(live, entry), ("2" if live == "1" else "1", entry)])
+    def play(self, changes: Sequence[Change], fills: Sequence[Change] = ()) -> None:
+        """Apply changes one after another or at once, and publish and feed them with any delay.
+
+        :param fills: the changes that the fill writes, too.
+        """
+        self.fills = list(fills)
+        writes: list[list[tuple[str, Change]]] = [[("", entry)] for entry in changes]
         while True:
             steps: list[Any] = [(self._write, parts) for parts in writes[: self.draw.choice([1, 1, 3])] if parts]
             steps += [(self._publish, table.stream) for table in self.tables.values() if table.stream]
             steps += [(self._feed, self.queue.keys)] if self.queue.keys else []
+            steps += [(self._fill, self.fills)] if self.fills else []
             writes = [parts for parts in writes if parts]
             if not steps and not writes:
                 return
@@ -305,20 +345,36 @@ class Switch:
                 step, argument = self.draw.choice(steps)
                 step(argument)
 
+    def _version(self) -> int:
+        """Draw the version that serves something: 0 for the old one, 1 for the new one."""
+        return 0 if self.fills else self.draw.randrange(2)
+
+    def _fill(self, fills: list[Change]) -> None:
+        FilledItems(self.tables["2"], "2", horizon_ms=HORIZON_MS, clock=lambda: NOW_MS).apply(fills.pop(0))
+
     def _write(self, parts: list[tuple[str, Change]]) -> None:
+        """Let `apply` write a change to the next table. An empty name stands for the two writes to come."""
         name, entry = parts.pop(0)
+        if not name:
+            live = self.lives[self._version()]
+            parts += [(live, entry), ("2" if live == "1" else "1", entry)]
+            return
         DynamoItems(self.tables[name], name, horizon_ms=HORIZON_MS).apply(entry)
 
     def _publish(self, stream: list[Any]) -> None:
         number = self.draw.choice([1, 1, 2])
-        assert self.draw.choice(self.publishes)({"Records": stream[:number]}) == {"batchItemFailures": []}
+        assert self.publishes[self._version()]({"Records": stream[:number]}) == {"batchItemFailures": []}
         del stream[:number]
 
     def _feed(self, keys: list[str]) -> None:
         """Let `feed` compare the store with the table that its version takes for the live one."""
-        row = self.tables[self.draw.choice(self.lives)].items.get(keys.pop(0))
+        row = self.tables[self.lives[self._version()]].items.get(keys.pop(0))
         if row is not None:
             self.store["p-1"] = max(change_of(row).version, self.store.get("p-1", ""))
+
+
+AGES_MS = (300_000, DAY_MS // 3, 2 * DAY_MS, 9 * DAY_MS)
+"""How old the changes may be. A replay and a redriven dead letter bring old ones, while new ones come."""
 
 
 @pytest.mark.parametrize(
@@ -329,9 +385,14 @@ def test_a_switch_loses_nothing_whichever_versions_serve_which_records(
 ) -> None:
     for seed in range(400):
         draw = random.Random(f"changes {seed}")
-        changes = [change(ms=NOW_MS + tick, data=draw.choice(['{"n":1}', None])) for tick in range(draw.choice([2, 3]))]
+        first_ms = NOW_MS - draw.choice(AGES_MS)
+        changes = [
+            change(ms=first_ms + tick, accepted_ms=first_ms + tick, data=draw.choice(['{"n":1}', None]))
+            for tick in range(draw.choice([2, 3]))
+        ]
         region = Switch(seed, old, new)
-        region.play(changes)
+        is_filled = not old[1] and draw.random() < 0.5  # only a building table is filled
+        region.play(changes, [each for each in changes if is_filled and draw.random() < 0.5])
         newest = changes[-1]
         assert {change_of(table.items[newest.key]) for table in region.tables.values()} == {newest}
         expected = {} if newest.data is None else {PATH: newest.representation().encode()}

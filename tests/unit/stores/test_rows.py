@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ops.cli.items_fill import FilledItems
 from readplane.model.change import Change
 from readplane.model.keys import ListPosition, partitions
 from readplane.stores.items_bulk import DynamoBulkItems
-from readplane.stores.rows import BadRowError, change_of, image_of, is_malformed, version_of
+from readplane.stores.rows import BadRowError, change_of, image_of, is_filled, is_malformed, version_of
 from readplane.telemetry import Telemetry
 from readplane.write.stored_versions import DynamoStoredVersions
 from tests.fakes.dynamodb import MemoryDynamo
@@ -203,3 +204,23 @@ def test_a_malformed_record_of_a_sources_freshness_counts_as_missing() -> None:
     fake.items["source/shop"] = {"pk": {"S": "source/shop"}, "fresh_as_of": {"N": "1"}, "breaker": {"BOOL": True}}
     freshness = items.get_freshness("shop")
     assert freshness is not None and freshness == (None, None, None)
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_a_row_counts_as_filled_until_apply_writes_another_version(count: int) -> None:
+    """Two changes are written with PutItem, and more with PartiQL, which leaves the mark in the row."""
+    table = MemoryDynamo()
+    fill, items = (kind(table, "items", horizon_ms=HORIZON_MS) for kind in (FilledItems, DynamoBulkItems))
+    versions = [
+        [change(f"p-{number}", ms=NOW_MS + tick, data=None if number % 2 else "{}") for number in range(count)]
+        for tick in range(3)
+    ]
+    assert items.apply_all(versions[0]) == {"applied": count}
+    assert not any(map(is_filled, table.items.values()))
+    assert fill.apply_all(versions[1]) == {"applied": count}
+    assert items.apply_all(versions[1]) == {"duplicate": count}
+    assert all(map(is_filled, table.items.values()))
+    assert {change_of(row) for row in table.items.values()} == set(versions[1])
+    assert items.apply_all(versions[2]) == {"applied": count}
+    assert not any(map(is_filled, table.items.values()))
+    assert not is_filled({"pk": {"S": "quarantine/x"}})

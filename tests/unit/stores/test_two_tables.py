@@ -1,12 +1,15 @@
 """Tests of two items tables that are kept in step: every change gets into both, and an error of either comes again."""
 
+import json
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from ops.cli.items_fill import FilledItems
 from readplane.apply.handler import ApplySettings, make_items
 from readplane.aws.faults import RefusedError, UnansweredError
+from readplane.config import DAY_MS
 from readplane.stores import table as stores_table
 from readplane.stores.items_bulk import DynamoBulkItems
 from readplane.stores.two_tables import TwoTables
@@ -128,6 +131,21 @@ def test_all_threads_write_a_large_object_to_both_tables() -> None:
     lines = [change(f"p-{number}").line() for number in range(3_000)]
     assert failures(apply_with(tables.items, MemoryLog({KEY: lines}))(EVENT)) == []
     assert tables.live.items == tables.second.items and len(tables.live.items) == 3_000
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_an_old_put_does_not_come_back_in_a_former_table_that_has_forgotten_its_delete(replay: bool) -> None:
+    """The live table was filled from the log, so it still has the tombstone."""
+    tables = Tables()
+    puts = [change(f"p-{number}", ms=NOW_MS - 50 * DAY_MS) for number in range(4)]
+    deletes = [change(f"p-{number}", ms=NOW_MS - 40 * DAY_MS, data=None) for number in range(4)]
+    FilledItems(tables.live, "live", horizon_ms=HORIZON_MS, clock=lambda: NOW_MS).apply_all(deletes)
+    apply = apply_with(tables.items, MemoryLog({KEY: [entry.line() for entry in (*puts, *deletes)]}))
+    (message,) = EVENT["Records"]
+    body = json.dumps(json.loads(message["body"]) | {"replay": replay})
+    assert failures(apply({"Records": [message | {"body": body}]})) == []
+    assert failures(apply(kinesis_event([entry.line() for entry in puts]))) == []
+    assert tables.second.items == {} and all("data" not in row for row in tables.live.items.values())
 
 
 @pytest.mark.parametrize("second", [None, "second"])

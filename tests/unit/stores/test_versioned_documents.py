@@ -9,7 +9,6 @@ import pytest
 from readplane.aws.boto import BotoClient
 from readplane.aws.client import Client
 from readplane.aws.faults import RefusedError, UnansweredError
-from readplane.stores.documents import S3Documents
 from readplane.stores.versioned_documents import S3NewerDocuments
 from tests.fakes.moto_aws import Aws
 from tests.unit.stores.support import RefusingClient, new_bucket
@@ -178,12 +177,3 @@ def test_a_refused_comparison_is_an_error_and_no_missing_document(code: str, sta
         put(V1, store=documents(RefusingClient(code, status)))
     with pytest.raises(RefusedError):
         documents(RefusingClient(code, status)).remove_older(KEY, V1)
-
-
-def test_without_a_second_table_a_document_takes_one_call(aws: Aws) -> None:
-    new_bucket()
-    plain = S3Documents(s3_client(), "bucket")
-    _, calls = aws.during(lambda: plain.put_document(KEY, "{}", V2, "no-cache"))
-    assert [call.split()[0] for call in calls] == ["PUT"]
-    _, calls = aws.during(lambda: plain.remove_document(KEY))
-    assert [call.split()[0] for call in calls] == ["DELETE"]
