@@ -162,7 +162,7 @@ class Invariants:
         return change.data is None or self._has_shown(stack, change, version)
 
     def _has_shown(self, stack: "Stack", change: Change, version: str) -> bool:
-        """Whether a Region has shown a version of an item, or a newer one, be its document removed since then."""
+        """Whether a Region has shown a version of an item, or a newer one, even if the document is gone."""
         return self._shown.get((stack.region.name, self._document_key(change)), "") >= version
 
     def _alarms(self, now_ms: int) -> bool:

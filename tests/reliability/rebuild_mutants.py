@@ -1,20 +1,27 @@
 """Ways to break a rebuild of the items table. The histories of rebuilds must notice each of them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 from unittest.mock import patch
 
 from ops.cli import items_fill, rebuild_items
 from ops.cli.items_fill import FilledItems, ListedObject, listed_objects
 from ops.cli.items_rows import RowCopies
+from readplane.apply.quarantine import LineParser, Replay
+from readplane.apply.tally import Tally
+from readplane.model.change import PoisonError, parse_line
 from readplane.publish import handler as publish_handler
 from readplane.publish.decide import Decision, ToMend, follow
+from readplane.publish.handler import Publish
 from readplane.stores.items_bulk import BulkItems, DynamoBulkItems
 from readplane.stores.versioned_documents import S3NewerDocuments
 from tests.reliability.mutants import Mutant
 from tests.reliability.rebuild_world import RebuildStack
 from tests.reliability.world import Tables
+
+LATE_MS = 2_000
+"""How long ago a change was accepted that a mutant leaves out. The histories are too short for changes of days ago."""
 
 REBUILD_MUTANTS: dict[str, Mutant] = {}
 
@@ -63,6 +70,20 @@ def the_building_stream_leaves_out_new_items() -> AbstractContextManager[object]
 
 
 @_mutant
+def the_building_stream_leaves_out_late_changes() -> AbstractContextManager[object]:
+    """`publish` follows the stream of the building table only for changes that were accepted lately."""
+    follow_all = Publish._follow
+
+    def follow_young(self: Publish, decision: Decision) -> Decision | Exception | None:
+        is_late = self._now_ms() - decision.change.age_starts_ms > LATE_MS
+        if is_late and not self._settings.follows_second and not isinstance(decision, ToMend):
+            return None
+        return follow_all(self, decision)
+
+    return patch.object(Publish, "_follow", follow_young)
+
+
+@_mutant
 def unknown_streams_are_published() -> AbstractContextManager[object]:
     """`publish` takes the records of every table for those of the live one."""
     return patch.object(publish_handler, "table_of", lambda _: None)
@@ -77,6 +98,22 @@ def apply_writes_only_the_live_table_after_a_switch() -> AbstractContextManager[
         return make(self, Tables(tables.live) if tables.follows else tables)
 
     return patch.object(RebuildStack, "_make_bulk_items", make_live)
+
+
+@_mutant
+def apply_hands_on_changes_without_effect() -> AbstractContextManager[object]:
+    """`apply` writes a change that is older than the horizon to both tables, if the live one has a newer version."""
+    parse = LineParser.parse_or_quarantine
+
+    def parse_more(self: LineParser, line: bytes, origin: str, tally: Tally, replay: Replay | None = None) -> Any:
+        change = parse(self, line, origin, tally, replay)
+        with suppress(PoisonError):
+            parsed = parse_line(line, self._collections)
+            item = self._items.get_item(parsed.key, consistent=True)
+            return parsed if item is not None and item.version >= parsed.version else change
+        return change
+
+    return patch.object(LineParser, "parse_or_quarantine", parse_more)
 
 
 @_mutant
@@ -125,9 +162,9 @@ def switch_copies_nothing() -> AbstractContextManager[object]:
 def _follow_only(is_followed: Callable[[bool], bool]) -> AbstractContextManager[object]:
     """Let `publish` follow fewer records of the second table."""
 
-    def follow_some(decision: Decision, read_live: Any, now_ms: int, *, is_former: bool) -> Decision | None:
+    def follow_some(decision: Decision, read_live: Any, *, is_former: bool) -> Decision | None:
         if isinstance(decision, ToMend) or is_followed(is_former):
-            return follow(decision, read_live, now_ms, is_former=is_former)
+            return follow(decision, read_live, is_former=is_former)
         return None
 
     return patch.object(publish_handler, "follow", follow_some)

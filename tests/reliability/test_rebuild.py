@@ -15,6 +15,7 @@ MUTANT_SEEDS = range(200)
 RARE = (
     "the_building_stream_is_not_followed",
     "the_building_stream_leaves_out_new_items",
+    "the_building_stream_leaves_out_late_changes",
     "unknown_streams_are_published",
     "fill_advances_before_it_writes",
 )
@@ -25,8 +26,10 @@ RULES = {
     "the_former_stream_is_not_followed": "",
     "the_building_stream_is_not_followed": "",
     "the_building_stream_leaves_out_new_items": "",
+    "the_building_stream_leaves_out_late_changes": "",
     "unknown_streams_are_published": "",
     "apply_writes_only_the_live_table_after_a_switch": "",
+    "apply_hands_on_changes_without_effect": "",
     "fill_lets_tombstones_expire": "has other items",
     "fill_leaves_a_region_out": "",
     "fill_leaves_the_archive_out": "",
@@ -42,7 +45,7 @@ POINTS = 10
 KILLED_SEED = 24
 """A seed whose path goes to the second table and back."""
 
-STEPS = ("fill", "verify", "switch", "back")
+STEPS = ("fill", "verify", "switch", "back", "confirm")
 
 
 def check(outcomes: Iterable[Outcome]) -> None:

@@ -635,11 +635,19 @@ class World:
         self.invariants.forget_expired()
         self._expire_rows()
         machine.settle()
-        before = self.invariants.picture()
+        self._replay_all(("log/",))
+
+    def _replay(self, prefixes: tuple[str, ...]) -> None:
+        """Let an operator have all objects below some prefixes applied again."""
         for stack in self.stacks:
-            for key in sorted(key for key in stack.buckets.objects if key.startswith("log/")):
+            for key in sorted(key for key in stack.buckets.objects if key.startswith(prefixes)):
                 stack.announce(key, replay=True)
-        machine.settle()
+
+    def _replay_all(self, prefixes: tuple[str, ...]) -> None:
+        """Replay all objects below some prefixes, and check that this changes nothing."""
+        before = self.invariants.picture()
+        self._replay(prefixes)
+        self.machine.settle()
         self.invariants.check_replay(before)
 
     def _expire_rows(self) -> None:
