@@ -106,7 +106,7 @@ test-reliability: $(STAMP) ## simulate the whole stack with faults: 200 seeds, a
 	@$(PY) -m pytest tests/reliability -m "not long"
 
 .PHONY: test-seeds
-test-seeds: $(STAMP) ## simulate 10,000 seeds; a broken rule names the command that plays its seed again
+test-seeds: $(STAMP) ## simulate 10,000 seeds, and 1,500 with a rebuild; a broken rule names the command that plays its seed again
 	@$(PY) -m pytest tests/reliability -m long
 
 .PHONY: test-fast
@@ -114,8 +114,8 @@ test-fast: setup-terraform $(STAMP) ## run only fast unit tests: no histories, p
 	@$(PY) -m pytest tests/unit -m "not hypothesis and not slow and not long"
 
 .PHONY: test-long
-test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-rebuild+test-seeds test-drill
-	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-rebuild+test-seeds test-drill
+test-long: setup-terraform $(STAMP) ## all other checks of CI: test-boto3 test-properties test-plans test-leaks test-clients test-localstack test-drill+test-rebuild+test-seeds
+	@$(PY) -m ops.parts test-boto3,test-leaks,test-clients++test-properties+test-plans,test-localstack test-drill+test-rebuild+test-seeds
 
 .PHONY: test-properties
 test-properties: setup-terraform $(STAMP) ## run the property tests with 20 times as many examples; the same SEED gives the same examples

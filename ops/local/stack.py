@@ -15,6 +15,7 @@ import subprocess
 import time
 import typing
 import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
 
 from ops import terraform
@@ -149,12 +150,14 @@ def apply(
     progress: Progress,
     back_office: str = BACK_OFFICE,
     stores: Stores | None = None,
+    overrides: Mapping[str, typing.Any] = {},
 ) -> Stack:
     """Apply terraform/ to an emulator and record the stack in stack.json.
 
     :param endpoint: the emulator's URL
     :param back_office: the URL of the run's back office, which the function `poll` polls
     :param stores: the run's cache and database; without them, the ones in VARIABLES, which nothing serves
+    :param overrides: the values of variables that replace those in VARIABLES
     :raises ConflictError: if a resource exists in the emulator that isn't in the Terraform state
     :raises CommandError: if Terraform fails in another way, or a Terraform output is missing
     """
@@ -175,6 +178,7 @@ def apply(
         "dax_layer_zip": str(zips.dax_layer),
         "aws_client": aws_client(),
         "api_base_url": f"{endpoint}/_aws/execute-api/{{api_id}}",
+        **overrides,
     }
     running = emulator.running(name)
     if running and running.edge_port:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from ops.build.targets import TARGETS, Zips
 from ops.build.zips import build
@@ -19,7 +21,13 @@ from ops.local.edge_control import EdgeControl
 from ops.terraform import terraform
 
 
-def up(name: str, port: int, progress: Progress, rows: int | None = None) -> stack.Stack:
+def up(
+    name: str,
+    port: int,
+    progress: Progress,
+    rows: int | None = None,
+    overrides: Mapping[str, Any] = {},
+) -> stack.Stack:
     """Build the zips, start the emulator, the back office and the stores, apply terraform/, and migrate the databases.
 
     If the emulator or the back office is up already, use it and start no other. The same goes for the cache and the
@@ -27,6 +35,7 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
 
     :param port: the emulator's port; 0 takes a free one
     :param rows: how many subdivisions to put into a new back office; None for all
+    :param overrides: the values of variables that replace those of the local settings
     :raises CommandError: if a tool is missing, a port is in use, or the apply fails
     """
     # Make these checks before the build, so that `up` fails at once if Terraform is missing, READPLANE_CLIENT has an
@@ -39,22 +48,22 @@ def up(name: str, port: int, progress: Progress, rows: int | None = None) -> sta
     zips, is_new = build(TARGETS["local"])
     progress.say(f"The zips are {'built' if is_new else 'up to date'}: {', '.join(path.name for path in zips)}.")
     if external:
-        applied = _apply_to_external(external.rstrip("/"), name, zips, progress, rows)
+        applied = _apply_to_external(external.rstrip("/"), name, zips, progress, rows, overrides)
     elif running := _running_emulator(name, port):
         progress.say(f"The emulator is up already at {running.endpoint}.")
         session.use(running.endpoint)
         office = _back_office(name, progress, rows)
-        applied = stack.apply(name, running.endpoint, zips, progress, office, _stores(name, progress))
+        applied = stack.apply(name, running.endpoint, zips, progress, office, _stores(name, progress), overrides)
     else:
         try:
-            applied = _apply_to_fresh(name, port, zips, progress, rows)
+            applied = _apply_to_fresh(name, port, zips, progress, rows, overrides)
         except stack.ConflictError as conflict:
             # On a busy machine, the emulator may create a resource without Terraform getting the response. Start over
             # with a new emulator, because another apply to this emulator would fail on the same resource.
             progress.say(
                 f"{conflict}\nThe emulator says a resource exists that this run hasn't made: starting over once."
             )
-            applied = _apply_to_fresh(name, port, zips, progress, rows)
+            applied = _apply_to_fresh(name, port, zips, progress, rows, overrides)
     _serve_edge(applied, progress)
     _migrate(applied, progress)
     progress.say(f"The stack is up. `read`, `write` and `apply` call AWS with {client}.")
@@ -69,7 +78,9 @@ def _serve_edge(applied: stack.Stack, progress: Progress) -> None:
         progress.say(f"The CloudFront distribution {applied.outputs.edge_id} answers at {running.edge_url}.")
 
 
-def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
+def _apply_to_external(
+    endpoint: str, name: str, zips: Zips, progress: Progress, rows: int | None, overrides: Mapping[str, Any]
+) -> stack.Stack:
     """Apply terraform/ to an emulator that this run hasn't started, such as LocalStack.
 
     If that emulator runs in a container, its functions can't reach the back office, the cache and the database on this
@@ -80,7 +91,7 @@ def _apply_to_external(endpoint: str, name: str, zips: Zips, progress: Progress,
     progress.say(f"Using the emulator at {endpoint}.")
     session.use(endpoint)
     office = _back_office(name, progress, rows)
-    return stack.apply(name, endpoint, zips, progress, office, _stores(name, progress))
+    return stack.apply(name, endpoint, zips, progress, office, _stores(name, progress), overrides)
 
 
 def _running_emulator(name: str, port: int) -> emulator.Emulator | None:
@@ -119,7 +130,9 @@ def _migrate(applied: stack.Stack, progress: Progress) -> None:
     progress.say(f"The database of each Region is migrated ({', '.join(map(str, steps))} statements).")
 
 
-def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: int | None) -> stack.Stack:
+def _apply_to_fresh(
+    name: str, port: int, zips: Zips, progress: Progress, rows: int | None, overrides: Mapping[str, Any]
+) -> stack.Stack:
     """Start a new emulator, a new back office and new stores, and apply terraform/.
 
     If the apply fails, stop all of them, because a partial stack is of no use.
@@ -134,7 +147,7 @@ def _apply_to_fresh(name: str, port: int, zips: Zips, progress: Progress, rows: 
         session.use(started.endpoint)
         session.make_managed_keys(stack.regions())
         office = _back_office(name, progress, rows)
-        return stack.apply(name, started.endpoint, zips, progress, office, _stores(name, progress))
+        return stack.apply(name, started.endpoint, zips, progress, office, _stores(name, progress), overrides)
     except BaseException:
         emulator.stop(name)
         back_office.stop(name)

@@ -11,8 +11,9 @@ leaves the early tests out (early.py).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from ops.local.stack import Stack, aws_client, destroy, forget_state, load
 from ops.local.up import up
 from tests.local.early import EARLY, EarlyTests, is_early, is_left_out
 from tests.local.edge_world import Deployed, deployed_edge
-from tests.local.support import Local
+from tests.local.support import Local, WantedStack
 from tests.local.terraform_runs import Terraform
 
 ROWS = 300
@@ -58,10 +59,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def wanted() -> WantedStack:
+    """Return which stack the tests need. A file that runs alone may replace this fixture."""
+    return WantedStack("test")
+
+
+@pytest.fixture(scope="session")
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wanted: WantedStack
+) -> Iterator[Local]:
     """Apply the stack, or use a running one, and sign its users in. Remove the stack at the end, unless KEEP is set."""
     reuse = os.environ.get("READPLANE_STACK")
-    name = Path(reuse).name if reuse else "test"
+    name = Path(reuse).name if reuse else wanted.name
     pid_file = emulator.folder(name) / "pytest.pid"
     pid_file.parent.mkdir(parents=True, exist_ok=True)
     if pid_file.exists() and _is_running(int(pid_file.read_text())):
@@ -71,7 +80,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     pid_file.write_text(str(os.getpid()))
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        applied = _applied(name, reuse=bool(reuse))
+        applied = _applied(name, wanted.variables, reuse=bool(reuse))
     outputs = applied.outputs
     local = Local(
         stack=applied,
@@ -102,7 +111,7 @@ def deployed(stack: Local) -> Iterator[Deployed]:
     functions.stop()
 
 
-def _applied(name: str, *, reuse: bool) -> Stack:
+def _applied(name: str, variables: Mapping[str, Any], *, reuse: bool) -> Stack:
     progress = Progress()
     print(flush=True)
     if reuse and (running := load(name)) and running.aws_client == aws_client():
@@ -112,7 +121,7 @@ def _applied(name: str, *, reuse: bool) -> Stack:
     if not reuse:
         emulator.stop(name)  # a test run that was killed may have left its emulator running
     try:
-        return up(name, 0, progress, ROWS)
+        return up(name, 0, progress, ROWS, variables)
     except CommandError as failure:
         pytest.exit(str(failure), returncode=1)
 

@@ -5,9 +5,9 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 import pytest
@@ -50,6 +50,17 @@ class RootSession(boto3.session.Session):
 def root_session(region: str) -> RootSession:
     """Return the session of a Region."""
     return RootSession(region)
+
+
+class WantedStack(NamedTuple):
+    """Which stack tests need.
+
+    name: the name of the local run. Runs with different names can be up at the same time.
+    variables: the values of Terraform variables that replace those of the local settings.
+    """
+
+    name: str
+    variables: Mapping[str, Any] = {}
 
 
 @dataclasses.dataclass(frozen=True)
