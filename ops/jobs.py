@@ -428,6 +428,8 @@ class Job:
 
     def _save(self) -> None:
         with self._mutex:
+            if self._fault:  # `_store` has read the new owner's ETag, so S3 would accept this write
+                raise self._fault
             self._state = self._state._replace(counts=dict(self._counts), saves=self._state.saves + 1)
             self._store.write(self._state)
             self._saved_at = time.monotonic()
@@ -447,15 +449,13 @@ def open_job(
     :param repeatable: whether a job that is done begins anew if it is run again; otherwise that needs --restart
     :raises CommandError: if another operator runs the job, or the job is done and not repeatable
     """
-    with plain_errors():
-        job = _lock(target, command, arguments, options, repeatable=repeatable)
-        job.keep_lock()
+    job = _lock(target, command, arguments, options, repeatable=repeatable)
+    job.keep_lock()
+    try:
         with _signals(job):
             try:
                 yield job
             except JobTakenError:
-                job.release_lock()
-                job.put_audit("taken over")
                 raise
             except BaseException as error:
                 stopped = isinstance(error, JobStoppedError | KeyboardInterrupt)
@@ -467,13 +467,16 @@ def open_job(
                     job.report()
                 raise
         job.end("done")
+    except JobTakenError:
+        job.release_lock()
+        job.put_audit("taken over")
+        raise
     job.report()
 
 
 def unfinished_job(target: Target, command: str, arguments: Mapping[str, Any]) -> JobState | None:
     """Return the state of a job that was begun and isn't done. None if there is none."""
-    with plain_errors():
-        stored = _Store(target, state_key(command, arguments)).read()
+    stored = _Store(target, state_key(command, arguments)).read()
     return None if stored is None or stored[0].outcome == "done" else stored[0]
 
 

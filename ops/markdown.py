@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ops.console import CommandError
+from ops.console import ROOT, CommandError
 
 END = "<!-- end -->"
 """The line behind a written part."""
@@ -40,14 +40,14 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], alignment: str = "
 def with_parts(path: Path, command: str, *parts: str) -> str:
     """Return a page with the first part between its first lines ``begin`` and ``end``, and so on.
 
+    :param path: the path of the page, in the folder of the project
     :raises CommandError: if the page hasn't these lines, or has them another number of times
     """
     start = begin(command)
     before, *sections = path.read_text().split(start)
     if len(sections) != len(parts) or any(section.count(END) != 1 for section in sections):
-        raise CommandError(
-            f"Put the lines {start} and {END} where {path.name} shows what the command writes: {len(parts)} times."
-        )
+        name = path.relative_to(ROOT)
+        raise CommandError(f"Put the lines {start} and {END} into {name}, once for each written part ({len(parts)}).")
     after = [
         f"{start}\n\n{part}\n\n{END}{section.partition(END)[2]}" for part, section in zip(parts, sections, strict=True)
     ]

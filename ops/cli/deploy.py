@@ -12,7 +12,7 @@ import click
 from ops.cli import deployments
 from ops.cli.deployments import DeployedFunction, RegionalDeployments
 from ops.cli.target import Chosen, Target, table
-from ops.jobs import JobOptions, JobStoppedError, open_job, plain_errors
+from ops.jobs import JobOptions, JobStoppedError, open_job
 
 
 @click.command()
@@ -61,9 +61,7 @@ def deploy(
             target, regions, JobOptions(yes=True, as_json=as_json, take_over=take_over), None if stopping else order
         )
         return
-    with plain_errors():
-        found = [function for each in regions for function in each.read()]
-    _show(found, as_json=as_json)
+    _show([function for each in regions for function in each.read()], as_json=as_json)
 
 
 def _change(

@@ -24,7 +24,7 @@ from ops.cli.object_versions import delete_versions
 from ops.cli.private_stores import count_messages, feed
 from ops.cli.target import Chosen, RegionalStack, Target, table
 from ops.cli.users import Pool
-from ops.cli.waiting_changes import has_failed_batches, queue_age
+from ops.cli.waiting_changes import age_limit, has_failed_batches
 from ops.cli.write_log import apply_queue
 from ops.console import CommandError
 from ops.jobs import (
@@ -121,8 +121,9 @@ def finish(chosen: Chosen, owner: str, keep_user: bool, options: JobOptions) -> 
     In the end, search everything again.
 
     The command reads the whole write log twice. It goes on where it was interrupted. A replay or rebuild afterwards
-    brings nothing back. What another item's data says about the user stays, and is counted as `named`. The command says
-    which backups and logs age out by themselves, and when.
+    brings nothing back, but a table that is restored from an older backup does: run both commands again then. What
+    another item's data says about the user stays, and is counted as `named`. The command says which backups and logs
+    age out by themselves, and when.
     """
     target = chosen.target
     arguments = _arguments(owner)
@@ -271,7 +272,7 @@ def _check_queues(target: Target, since: float) -> None:
 
 def _is_younger(target: Target, stack: RegionalStack, url: str, since: float) -> bool:
     """Whether every message of a queue came after a Unix time, as far as CloudWatch says. It may be behind."""
-    oldest = queue_age(target, stack, url).limit
+    oldest = age_limit(target, stack, url)
     return oldest is not None and since < time.time() - oldest
 
 

@@ -30,7 +30,10 @@ Side = Literal["live", "second"]
 
 SIDES: tuple[Side, ...] = ("live", "second")
 
-Relation = Literal["same", "missing", "older", "newer", "extra", "tombstone", "malformed"]
+Relation = Literal["same", "missing", "older", "newer", "deleted", "extra", "tombstone", "malformed"]
+
+SURPLUS: tuple[Relation, ...] = ("newer", "deleted", "extra")
+"""The relations of an item whose row in the second table is ahead of the live one. They are no differences."""
 
 CONFIRM_SECONDS = 10.0
 """How long after the first look a difference is looked at again."""
@@ -39,7 +42,7 @@ MAX_SUSPECTS = 10_000
 """With so many differences that were seen once, the comparison first looks at them again."""
 
 MAX_SURPLUS = 1000
-"""How many newer items, and how many extra ones, a comparison names. It only counts the rest."""
+"""How many items of each surplus relation a comparison names. It only counts the rest."""
 
 WORKERS = 8
 """How many BatchGetItem calls are made at once."""
@@ -51,7 +54,7 @@ class TableDifference(NamedTuple):
     """An item that the tables don't have in the same version.
 
     region: the Region
-    kind: `missing` or `older` if the live table is ahead, `newer` or `extra` if the second one is
+    kind: `missing` or `older` if the live table is ahead, one of SURPLUS if the second one is
     key: the item's key
     live: the version in the live table; "" if it is missing there
     second: the version in the second table; "" if it is missing or malformed
@@ -72,7 +75,7 @@ class ComparedPage(NamedTuple):
     counts: how many items were compared (`items`), and how they relate. `undeclared` rows weren't compared, because
         their collection isn't declared.
     differences: the items that the second table lacks, or has in an older version
-    surplus: the newer and extra items of the second table, at most MAX_SURPLUS of each kind in a walk
+    surplus: the items in which the second table is ahead, at most MAX_SURPLUS of each kind in a walk
     """
 
     side: Side
@@ -83,7 +86,7 @@ class ComparedPage(NamedTuple):
 
 
 class Findings:
-    """The items that `rebuild items verify` names: its differences, and the newer and extra items.
+    """The items that `rebuild items verify` names: its differences, and the surplus of the second table.
 
     :param saved: what an earlier run of the job has saved
     """
@@ -94,11 +97,11 @@ class Findings:
     def __init__(self, saved: Mapping[str, list[list[Any]]] | None = None) -> None:
         self._entries = {
             name: [TableDifference(*fields) for fields in (saved or {}).get(name, [])]
-            for name in ("differences", "newer", "extra")
+            for name in ("differences", *SURPLUS)
         }
 
     def add(self, differences: list[TableDifference], surplus: list[TableDifference]) -> None:
-        """Add what a page has. After MAX_SURPLUS items of a kind, the other newer and extra ones are left out."""
+        """Add what a page has. After MAX_SURPLUS items of a kind of surplus, the others are left out."""
         self._entries["differences"] += differences
         for entry in surplus:
             if len(self._entries[entry.kind]) < MAX_SURPLUS:
@@ -117,7 +120,7 @@ class _Page(NamedTuple):
     """A page of a walk, whose differences were seen once at `seen_at`.
 
     suspects: the keys of those items that are missing or older, with their live versions
-    surplus: the keys of those items that are newer or extra
+    surplus: the keys of those items in which the second table is ahead
     """
 
     side: Side
@@ -144,14 +147,15 @@ def relation(live: TableRecord | None, second: TableRecord | None, now: int, hor
     a version            none                   missing
     a version            smaller, or malformed  older
     a version            the same               same
-    a version            greater                newer
+    an item              a greater tombstone    deleted
+    a version            any other greater      newer
     none                 none                   same
     none                 a tombstone            tombstone
     none                 an item, or malformed  extra
     ===================  =====================  ==========
 
-    A tombstone is old if `apply` no longer applies what is older than its delete. In a table that was filled from the
-    log, the tombstones of old deletes live longer than in another one.
+    A version is that of an item or of a tombstone. A tombstone is old if `apply` no longer applies what is older than
+    its delete. In a table that was filled from the log, the tombstones of old deletes live longer than in another one.
 
     :param now: the time in Unix milliseconds
     :param horizon_ms: the horizon in milliseconds, how old a change may be to be applied
@@ -166,9 +170,9 @@ def relation(live: TableRecord | None, second: TableRecord | None, now: int, hor
     if second is None:
         return "same" if _is_old_tombstone(live, version, now, horizon_ms) else "missing"
     other = version_of(second)
-    if other == version:
-        return "same"
-    return "older" if other is None or other < version else "newer"
+    if other is None or other <= version:
+        return "same" if other == version else "older"
+    return "deleted" if "expires_at" in second and "expires_at" not in live else "newer"
 
 
 class TableComparison:
@@ -263,7 +267,7 @@ class TableComparison:
             counts["items"] += side == "live"
             if found in ("missing", "older"):
                 suspects[key] = _version(live.get(key))
-            elif found in ("newer", "extra") and self._named[found] < MAX_SURPLUS:
+            elif found in SURPLUS and self._named[found] < MAX_SURPLUS:
                 self._named[found] += 1
                 surplus.append(key)
             elif found != "same":
@@ -289,7 +293,7 @@ class TableComparison:
                 )
                 if found in ("missing", "older") and difference.second < page.suspects.get(key, ""):
                     differences.append(difference)
-                elif found in ("newer", "extra"):
+                elif found in SURPLUS:
                     counts[found] += 1
                     surplus.append(difference)
                 else:

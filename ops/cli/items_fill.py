@@ -26,7 +26,8 @@ from readplane.model.collection import Collection as DeclaredCollection
 from readplane.model.window import Window
 from readplane.stores.items import ApplyOutcome, size_in_bytes
 from readplane.stores.items_bulk import MAX_CHANGES, BulkItems, DynamoBulkItems, sent_bytes
-from readplane.stores.table import split_into_batches
+from readplane.stores.rows import FILLED
+from readplane.stores.table import TableRecord, split_into_batches
 
 if TYPE_CHECKING:  # import it only for mypy, because the benchmarks fill a table without the packages of the commands
     from ops.cli.target import Target
@@ -47,7 +48,7 @@ READ_ATTEMPTS = 4
 """How often an object is read if the connection breaks."""
 
 LINES_STEP = 1000
-"""After how many lines the job's lock is renewed, and the fill looks whether it must stop."""
+"""After how many lines the fill says that it goes on, and looks whether it must stop."""
 
 WRITE_SECONDS = 60.0
 """After so many seconds the changes in memory are written even if there are few, so that a position is saved."""
@@ -100,7 +101,7 @@ class Steps(Protocol):
         """Wait until so many write units may be used."""
 
     def renew(self) -> None:
-        """Keep the job's lock. Raise an error if the fill must stop."""
+        """Say that the fill goes on. Raise an error if it must stop."""
 
 
 class Restored(NamedTuple):
@@ -131,8 +132,11 @@ def write_units(change: Change) -> int:
 class FilledItems(DynamoBulkItems):
     """The items table that is being made.
 
-    A tombstone in it lives one horizon and a day from now, however old its delete is. DynamoDB must not remove it
-    before older changes of the item are folded, which may lie in the log of the other Region.
+    A tombstone that this class writes lives one horizon and a day from now, however old its delete is. DynamoDB must
+    not remove it before older changes of the item are folded, which may lie in the log of the other Region.
+
+    The table may hold the tombstone already, for example from a restored backup. If it expires within one horizon, this
+    class writes it again. Otherwise it stays, so that a second fill on the same day writes nothing.
     """
 
     def __init__(self, client: Client, table: str, *, horizon_ms: int, clock: Callable[[], int] = now_ms) -> None:
@@ -140,11 +144,32 @@ class FilledItems(DynamoBulkItems):
         self._now_ms = clock
 
     def _record(self, change: Change) -> dict[str, Any]:
-        record = super()._record(change)
+        record = super()._record(change) | {FILLED: {"S": change.version}}
         if "expires_at" in record:
             earliest = (self._now_ms() + self._horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
             record["expires_at"] = {"N": str(max(earliest, int(record["expires_at"]["N"])))}
         return record
+
+    def _read_stored(self, keys: list[str]) -> dict[str, TableRecord]:
+        """Read the records for `keys`. A tombstone that expires within one horizon comes without its expiry.
+
+        So :meth:`apply_all` takes it for a malformed row, and calls :meth:`apply` for a change of the same version.
+        """
+        records = super()._read_stored(keys)
+        for key, record in records.items():
+            if self._expires_early(record):
+                records[key] = {name: value for name, value in record.items() if name != "expires_at"}
+        return records
+
+    def _outcome_over(self, stored: TableRecord, change: Change) -> ApplyOutcome | None:
+        """Return ``None`` also for a tombstone of the same version that expires within one horizon."""
+        outcome = super()._outcome_over(stored, change)
+        return None if outcome == "duplicate" and self._expires_early(stored) else outcome
+
+    def _expires_early(self, record: TableRecord) -> bool:
+        """Whether a record is a tombstone that expires within one horizon."""
+        expires_at = float(record.get("expires_at", {}).get("N", "inf"))
+        return expires_at * 1000 < self._now_ms() + self._horizon_ms
 
 
 class Fill:

@@ -1,4 +1,7 @@
-"""The commands `rebuild`: make the documents, the item cache or the database again from the items table."""
+"""The commands `rebuild`: make the documents, the item cache or the database again from the items table.
+
+rebuild_items.py adds the commands `rebuild items`, which make the items table again from the log.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ class Part(NamedTuple):
 
 @click.group()
 def rebuild() -> None:
-    """Make the documents, the item cache or the relational database again from the items."""
+    """Make a store again from the items, or the items table from the log."""
 
 
 @rebuild.command()

@@ -31,6 +31,7 @@ from ops.cli.rebuild_state import (
     read_record,
     read_verified,
     refuse_unfinished_erase,
+    remove_record,
     remove_records,
     remove_verified,
     require_begun,
@@ -112,16 +113,7 @@ def begin(chosen: Chosen, *, restored: bool, yes: bool, as_json: bool) -> None:
         )
     refuse_unfinished_erase(target)
     if state.building is None:
-        number = state.live + 1
-        _check_logs(target)
-        _check_building(target, number, restored=restored)
-        if verified_generation(target) == number:
-            if not yes:
-                raise CommandError("The result of an earlier rebuild is left. Delete it: rebuild items end --yes.")
-            remove_verified(target)
-        setting = items_setting(state.live, building=number)
-        again = "--restored --yes" if restored else "--yes"
-        text = f"Set {setting} and run terraform apply. Then run this with {again}."
+        text = _prepare(target, state.live, restored=restored, yes=yes)
         _report_begin(target, False, text, as_json, restored=restored)
         return
     state, second = require_second(target)
@@ -163,6 +155,25 @@ def _report_begin(target: Target, done: bool, text: str, as_json: bool, *, resto
     _report(target, "begin", done, text, as_json, erased=[user._asdict() for user in erased])
 
 
+def _prepare(target: Target, live: int, *, restored: bool, yes: bool) -> str:
+    """Check whether there can be a building table. Return what the operator does next.
+
+    :param live: the generation of the live table
+    :raises CommandError: if there can't be one
+    """
+    building = live + 1
+    _check_logs(target)
+    _check_building(target, building, restored=restored)
+    again = "--restored --yes" if restored else "--yes"
+    if verified_generation(target) == building:
+        if not yes:
+            return f"The result of an earlier rebuild is left. {again} deletes it."
+        remove_verified(target)
+    imports = ", import the table (docs/rebuild.md)," if restored else ""
+    setting = items_setting(live, building=building)
+    return f"Set {setting}{imports} and run terraform apply. Then run this with {again}."
+
+
 def _check_logs(target: Target) -> None:
     """Read one key of the log of each Region, to learn whether the operator may."""
     for stack in target.regions():
@@ -172,14 +183,16 @@ def _check_logs(target: Target) -> None:
 
 def _check_building(target: Target, number: int, *, restored: bool) -> None:
     name = table_name(target, number)
-    exists = any(describe_table(target, stack, name) is not None for stack in target.regions())
+    # Terraform imports the restored table in the primary Region, and adds the replica.
+    stacks = [target.regional(False)] if restored else target.regions()
+    exists = any(describe_table(target, stack, name) is not None for stack in stacks)
     if exists and not restored:
         raise CommandError(
-            f"The table {name} exists. If you have restored it from a point in time, say --restored, and import it "
-            "into Terraform before the apply (docs/rebuild.md). Otherwise delete it."
+            f"The table {name} exists. If you have restored it from a point in time, say --restored. Otherwise delete "
+            "it."
         )
     if restored and not exists:
-        raise CommandError(f"There is no table {name}. Restore the backup under this name first.")
+        raise CommandError(f"There is no table {name} in {target.region}. Restore the backup there under this name.")
 
 
 @items.command()
@@ -228,6 +241,9 @@ def fill(
         _count_objects(target, unfinished, start_ms, options)
         return
     with open_job(target, "rebuild items fill", arguments, options) as job:
+        # The functions must not move while a fill writes, because `publish` doesn't follow its rows.
+        remove_record(target, "filled", second)
+        remove_verified(target)
         with ThreadPoolExecutor(items_fill.WORKERS) as readers, ThreadPoolExecutor(items_fill.WORKERS) as writers:
             folds = Fill(
                 {
@@ -416,14 +432,20 @@ def verify(context: click.Context, *, accept: tuple[str, ...], options: JobOptio
     """Compare the live items table with the second one in every Region.
 
     Without --yes, only say how much would be read. An item that the second table lacks, or has in an older version, is
-    a difference if the second table still lacks that version ten seconds later. Newer and extra items are counted and
-    named, because the log may hold what the live table has lost. Rows of collections that aren't declared are counted
-    as undeclared, and not compared.
+    a difference if the second table still lacks that version ten seconds later. After 1,000 differences the command
+    stops.
+
+    Newer and extra items are no differences, because the live table may have lost them. Clients get them at the switch.
+    If the second table has a newer delete of an item, the item is counted as deleted. Clients lose it at the switch.
+    All of them are named, so that you can look at them. Rows of collections that aren't declared are counted as
+    undeclared, and not compared.
 
     A verify of a building table first takes back the result of an earlier one. If there is no difference, it stores
     the result, so that Terraform lets the table go live. Otherwise the exit code is 1. Run `rebuild items fill --yes`
     again then. What isn't in the log, the fill can't bring back: put or delete the item through the API, or accept
     that the second table lacks it (--accept).
+
+    An interrupted verify goes on, unless it was begun more than a day ago, or a fill has ended since.
     """
     chosen: Chosen = context.obj
     target = chosen.target
@@ -448,19 +470,35 @@ def verify(context: click.Context, *, accept: tuple[str, ...], options: JobOptio
     arguments = {"live": live, "table": second.name, "table_id": second.id, "accept": sorted(set(accept))}
     fill_time = filled.written_at if filled else ""
     unfinished = unfinished_job(target, "rebuild items verify", arguments)
-    if unfinished and (unfinished.position or {}).get("filled") != fill_time:
-        options = options._replace(restart=True)  # a fill has mended the table since
+    if unfinished and _is_outdated(target, unfinished, fill_time):
+        options = options._replace(restart=True)
     with open_job(target, "rebuild items verify", arguments, options) as job:
         if state.building is not None:
             remove_verified(target)
         findings = _compare(target, job, (live, second.name), frozenset(accept), fill_time)
         is_complete = not job.counts["differences"]
-        if is_complete and state.second is not None:
-            store_verified(target, state.second)
+        if is_complete and state.building is not None:
+            store_verified(target, state.building)
         job.add_to_result(complete=is_complete, **findings.result())
     if not options.as_json:
         _show_findings(job, findings, second, state)
     context.exit(0 if is_complete else 1)
+
+
+def _is_outdated(target: Target, unfinished: JobState, fill_time: str) -> bool:
+    """Return whether an interrupted verify can't go on, because what it has compared no longer counts.
+
+    :param fill_time: when the last fill has ended, as its record says
+    """
+    if unfinished.position is None:
+        return True
+    region = unfinished.position["at"][0]
+    age_ms = now_ms() - (ms_of(unfinished.started_at) or 0)
+    return (
+        unfinished.position["filled"] != fill_time
+        or age_ms > MAX_VERIFIED_SECONDS * 1000
+        or region not in [stack.region for stack in target.regions()]
+    )
 
 
 def _compare(target: Target, job: Job, tables: tuple[str, str], accept: Collection[str], fill_time: str) -> Findings:
@@ -518,9 +556,13 @@ def _show_findings(job: Job, findings: Findings, second: SecondTable, state: Gen
         table(rows, "REGION", "DIFFERENCE", "KEY", "LIVE", "SECOND")
     for name, entries in shown.items():
         if (more := job.counts[name] - len(entries)) > 0:
-            click.echo(f"{name}: … and {more} more; --json names up to {MAX_DIFFERENCES}.")
+            click.echo(f"{name}: … and {more} more; --json names more of them.")
     if job.counts["newer"] or job.counts["extra"]:
         click.echo(f"Clients get the newer and extra items if {second.name} goes live. Check some of them first.")
+    if job.counts["deleted"]:
+        click.echo(
+            f"Clients lose the deleted items if {second.name} goes live. Put an item through the API again to keep it."
+        )
     if job.counts["accepted"]:
         click.echo(f"{job.counts['accepted']} differences are accepted: {second.name} lacks these versions.")
     if job.counts["differences"] and state.building is not None:
@@ -533,7 +575,7 @@ def _show_findings(job: Job, findings: Findings, second: SecondTable, state: Gen
             f"{second.name} lacks items: going back loses them. Items that the fill brought back are expected here."
         )
     else:
-        which = "every other item" if job.counts["accepted"] else "every item"
+        which = "every other item" if job.counts["accepted"] or job.counts["deleted"] else "every item"
         next_step = (
             ". Next: rebuild items switch --yes." if state.building is not None else ", so the way back is safe."
         )
@@ -587,7 +629,6 @@ def _move(target: Target, direction: Direction, options: JobOptions) -> None:
         require_functions(target, state)
     if state.building is not None:
         _require_verified(target, state.building, second)
-        refuse_late_apply(target)
     setting = items_setting(state.second, former=state.live)
     next_step = f"Set {setting} and run terraform apply soon. Then: {command} --yes."
     live = target.outputs["items_table"]
@@ -641,8 +682,9 @@ def _confirm_move(target: Target, command: str, second: SecondTable, regions: li
     live = target.outputs["items_table"]
     where = "every Region" if len(regions) == len(target.regions()) else ", ".join(regions)
     text = (
-        f"{live} is live in {where}, and {second.name} stays in step. Next: watch the alarms for a day or more, "
-        "then rebuild items end."
+        f"{live} is live in {where}, and {second.name} stays in step. If verify has named newer, deleted or extra "
+        "items, run `ops/readplane verify --scan`, because documents and private stores don't follow these. Next: "
+        "watch the alarms for a day or more, then rebuild items end."
     )
     step = command.rpartition(" ")[2]
     if not options.yes:
@@ -664,12 +706,15 @@ def end(chosen: Chosen, *, yes: bool, as_json: bool) -> None:
     """Say how to end the rebuild. After the apply, remove its records.
 
     The apply deletes the second table: the former one after a switch, or the building one if you give the rebuild up.
+    After it, this command checks in every Region that the functions use one table, and that the other one is gone.
     """
     target = chosen.target
     state = generations(target)
     if state.second is not None:
         _say_end(target, state, as_json)
         return
+    require_functions(target, state)
+    _refuse_other_tables(target, state.live)
     if yes:
         remove_records(target)
         remove_verified(target)
@@ -677,10 +722,30 @@ def end(chosen: Chosen, *, yes: bool, as_json: bool) -> None:
     _report(target, "end", yes, f"{done}. {target.outputs['items_table']} is the only items table.", as_json)
 
 
+def _refuse_other_tables(target: Target, live: int) -> None:
+    """Refuse to end while an items table is there that Terraform's outputs no longer name.
+
+    :param live: the generation of the live table
+    :raises CommandError: if there is one
+    """
+    others = [table_name(target, number) for number in range(1, live + 2) if number != live]
+    left = [
+        f"{name} is still there in {stack.region}"
+        for stack in target.regions()
+        for name in others
+        if describe_table(target, stack, name) is not None
+    ]
+    if left:
+        raise CommandError(
+            f"{'; '.join(left)}. Run terraform apply until it is complete, or delete the table yourself."
+        )
+
+
 def _say_end(target: Target, state: Generations, as_json: bool) -> None:
     assert state.second is not None
     if state.former is not None:
         require_functions(target, state)
+        refuse_late_apply(target)
     refuse_late_publish(target)
     name = table_name(target, state.second)
     effect = "there is no way back" if state.former is not None else "the rebuild is given up"

@@ -35,8 +35,7 @@ OTHERS = ("write", "read", "poll", "feed", "query")
 """The functions that use the live table alone."""
 
 OPTIONAL = ("apply-stream", "poll", "feed", "query")
-"""Those of them that a Region may lack."""
-
+"""The functions of both lists that a Region may lack."""
 
 BACKUP_SECONDS = 36 * 86_400.0
 """How old a point in time may be that DynamoDB restores a table from: 35 days, and one for clocks and time zones."""
@@ -228,6 +227,11 @@ def write_record(target: Target, step: Step, table: SecondTable, *, restored: bo
         Body=json.dumps({"table_id": table.id, "restored": restored}).encode(),
         ContentType="application/json",
     )
+
+
+def remove_record(target: Target, step: Step, table: SecondTable) -> None:
+    """Delete the record of a step, because the step begins anew."""
+    target.client("s3").delete_object(Bucket=target.regional(False).log_bucket, Key=record_key(step, table.name))
 
 
 def require_begun(target: Target, table: SecondTable) -> Record:

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from ops.cli.dead_letters import PREFIX as SET_ASIDE
 from ops.cli.invoke import LIVE
+from ops.cli.items_generations import generations, items_tables, second_table
 from ops.cli.private_stores import count_messages
 from ops.cli.probes import Clients, Probe, Result, State
 from ops.cli.quarantine import PREFIX as QUARANTINE
@@ -362,15 +365,28 @@ def _items(target: Target, resources: Resources, clients: Clients) -> Callable[[
     dynamodb = clients("dynamodb", resources.region)
 
     def ask() -> Result:
-        described = dynamodb.describe_table(TableName=target.outputs["items_table"])["Table"]
-        states = {resources.region: described["TableStatus"]} | {
-            replica["RegionName"]: replica.get("ReplicaStatus", "ACTIVE") for replica in described.get("Replicas", [])
-        }
-        text = ", ".join(f"{region} {state}" for region, state in sorted(states.items()))
-        usable = all(state in ("ACTIVE", "UPDATING") for state in states.values())
-        return ("ok" if usable else "wrong"), f"table: {text}", {"table": states}
+        tables = {name: _table_states(dynamodb, name, resources.region) for name in items_tables(target)}
+        role = "building" if generations(target).building else "former"
+        texts = []
+        for name, states in tables.items():
+            label = f"{role} {name}" if name == second_table(target) else name
+            texts.append(f"{label}: {', '.join(f'{region} {state}' for region, state in sorted(states.items()))}")
+        usable = all(state in ("ACTIVE", "UPDATING") for states in tables.values() for state in states.values())
+        return ("ok" if usable else "wrong"), "; ".join(texts), {"tables": tables}
 
     return ask
+
+
+def _table_states(dynamodb: Any, name: str, region: str) -> dict[str, str]:
+    """Return the state of a table's replica in each Region, as one Region shows it."""
+    try:
+        described = dynamodb.describe_table(TableName=name)["Table"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return {region: "MISSING"}
+    replicas = {each["RegionName"]: each.get("ReplicaStatus", "ACTIVE") for each in described.get("Replicas", [])}
+    return {region: described["TableStatus"], **replicas}
 
 
 def _sources(target: Target, resources: Resources) -> Callable[[], Result] | None:

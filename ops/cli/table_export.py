@@ -19,6 +19,7 @@ from ops.cli.object_versions import delete_versions, version_pages
 from ops.cli.publishing import Image
 from ops.cli.target import RegionalStack, Target
 from ops.console import CommandError
+from ops.walk import PAGE
 from readplane.model.keys import ITEM_PREFIX
 
 EXPORTS = "exports/"
@@ -26,9 +27,6 @@ EXPORTS = "exports/"
 
 POLL_SECONDS = 15.0
 """How often a command asks whether an export is complete. An export takes some minutes at least."""
-
-PAGE = 1000
-"""The number of rows in a page."""
 
 _ARN = re.compile(r"arn:[\w-]+:dynamodb:(?P<region>[\w-]+):\d+:table/(?P<table>[\w.-]+)/export/[\w-]+")
 

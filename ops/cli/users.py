@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ops.cli.target import Chosen, Target
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job, plain_errors
+from ops.jobs import Job, JobOptions, job_options, open_job
 
 INVITED = "FORCE_CHANGE_PASSWORD"
 """Cognito's status of a user who hasn't used the password of the invitation yet."""
@@ -228,10 +228,9 @@ def _fingerprint(name: str) -> str:
 def _cognito_errors() -> Iterator[None]:
     """Turn an error of Cognito into a sentence that quotes no user."""
     try:
-        with plain_errors():
-            yield
-    except CommandError as error:
-        code = error.__cause__.response["Error"]["Code"] if isinstance(error.__cause__, ClientError) else None
-        if code not in EXPLAINED:
+        yield
+    except ClientError as error:
+        explanation = EXPLAINED.get(error.response["Error"]["Code"])
+        if explanation is None:
             raise
-        raise CommandError(EXPLAINED[code]) from error.__cause__
+        raise CommandError(explanation) from error

@@ -107,9 +107,7 @@ def traffic_table() -> str:
 
     return table(
         ["a million", *COLUMNS, "together"],
-        [
-            *(line(*request) for request in [*REQUESTS.items(), *EDGE_REQUESTS.items()]),
-        ],
+        (line(*request) for request in [*REQUESTS.items(), *EDGE_REQUESTS.items()]),
     )
 
 
@@ -187,9 +185,7 @@ def private_table() -> str:
     cost = price_list().cost
     return table(
         ["a million, with items of 1 KB", "costs"],
-        [
-            *([title, dollars(cost(each) * MILLION)] for title, each in PRIVATE_REQUESTS.items()),
-        ],
+        ([title, dollars(cost(each) * MILLION)] for title, each in PRIVATE_REQUESTS.items()),
     )
 
 
@@ -231,9 +227,7 @@ def path_table() -> str:
     powers = range(5, DECADES + 1)
     return table(
         ["reads in a month", *(reads_text(10.0**power) for power in powers)],
-        [
-            *([path.name, *(dollars(path.cost(10.0**power, prices)) for power in powers)] for path in PATHS),
-        ],
+        ([path.name, *(dollars(path.cost(10.0**power, prices)) for power in powers)] for path in PATHS),
     )
 
 
@@ -241,9 +235,7 @@ def break_even_table() -> str:
     """Return from how many reads a path costs less than another that is cheaper before."""
     return table(
         ["costs less", "than", "from so many reads a month"],
-        [
-            *([point.cheaper, point.dearer, reads_text(point.reads)] for point in break_evens(price_list())),
-        ],
+        ([point.cheaper, point.dearer, reads_text(point.reads)] for point in break_evens(price_list())),
     )
 
 

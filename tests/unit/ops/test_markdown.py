@@ -34,8 +34,9 @@ def test_a_page_gets_its_parts_in_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", f"{begin(COMMAND)}\n", f"{begin('make other')}\n{END}\n"])
-def test_a_page_without_the_lines_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_page_without_the_lines_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("ops.markdown.ROOT", tmp_path.parent)
     page = tmp_path / "page.md"
     page.write_text(text)
-    with pytest.raises(CommandError, match=r"where page\.md shows what the command writes"):
+    with pytest.raises(CommandError, match=rf"into {tmp_path.name}/page\.md, once for each written part \(1\)\."):
         with_parts(page, COMMAND, "x")

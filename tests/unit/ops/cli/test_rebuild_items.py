@@ -56,12 +56,14 @@ class World:
 
     replica: whether the stack has a replica Region
     stale: the functions whose last version Terraform hasn't reached
+    missing: the functions that the stack doesn't have
     """
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "outputs.json"
         self.replica = False
         self.stale: set[str] = set()
+        self.missing = {"poll", "feed", "query"}
         self.outputs: dict[str, Any] = {}
         self.create_region(REGION, "log")
         self.create_table(LIVE)
@@ -128,7 +130,7 @@ class World:
         return Target(self.outputs)
 
     def live_function(self, target: Target, stack: RegionalStack, function: str, alias: str = "live") -> LiveFunction:
-        if function in ("poll", "feed", "query"):
+        if function in self.missing:
             raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetFunctionConfiguration")
         settings: dict[str, Any] = {
             "name": "shop",
@@ -252,7 +254,7 @@ def test_a_rebuild_from_its_beginning_to_its_end(world: World) -> None:
     assert "Set items = { live = 2 }" in output and "It deletes shop-items, and there is no way back" in output
     world.apply(live=2)
     assert "--yes removes" in world.ok("end")
-    assert world.verified() == {"verified": 1}
+    assert world.verified() == {"verified": 2}
     assert "Done. shop-items-2 is the only items table." in world.ok("end", "--yes")
     assert world.verified() is None
     assert [key for key in objects("config/jobs/") if "begun" in key or "filled" in key] == []
@@ -295,7 +297,8 @@ def test_a_step_after_the_switch_that_no_longer_fits_is_refused(filled: World) -
 
 def test_an_apply_that_has_stopped_halfway_is_refused(world: World) -> None:
     world.apply(live=1, building=2)
-    for function in ("apply", "apply-stream", "publish", "read", "write"):
+    world.missing = set()
+    for function in ("apply", "apply-stream", "publish", "read", "write", "poll", "feed", "query"):
         world.stale = {function}
         assert f"{function} in {REGION} doesn't use shop-items yet" in world.refused("begin", "--yes")
     world.stale = set()
@@ -317,16 +320,21 @@ def test_the_aliases_of_codedeploy_are_checked_too(world: World, monkeypatch: py
 
 
 def test_begin_refuses_a_table_that_is_there_unless_it_was_restored(world: World) -> None:
-    assert "Restore the backup under this name first" in world.refused("begin", "--restored")
+    world.add_replica()
+    world.apply(live=1)
+    world.create_table(BUILDING, REPLICA)
+    assert "say --restored" in world.refused("begin")
+    assert "There is no table shop-items-2 in eu-central-1. Restore" in world.refused("begin", "--restored")
     world.create_table(BUILDING)
     assert "say --restored" in world.refused("begin")
-    assert NO_SECOND in world.ok("begin", "--restored")
+    assert "Set items = { live = 1, building = 2 }, import the table" in world.ok("begin", "--restored")
 
 
 def test_begin_does_not_go_on_with_the_result_of_an_earlier_rebuild(world: World) -> None:
     client("ssm").put_parameter(Name=PARAMETER, Value='{"verified": 2}', Type="String")
-    assert "rebuild items end --yes" in world.refused("begin")
-    world.ok("begin", "--yes")
+    output = world.ok("begin")
+    assert "The result of an earlier rebuild is left. --yes deletes it." in output and "Set items" not in output
+    assert NO_SECOND in world.ok("begin", "--yes")
     assert world.verified() is None
 
 
@@ -514,6 +522,21 @@ def test_a_killed_fill_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) ->
     assert len(world.rows(BUILDING)) == 6
 
 
+def test_no_verify_and_no_switch_while_a_second_fill_is_unfinished(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.ok("verify", "--yes")
+    with monkeypatch.context() as patch:
+        kill_job_at(1, patch)
+        assert filled.run("fill", "--yes", "--restart").exit_code != 0
+    assert filled.verified() is None
+    assert "isn't filled" in filled.refused("verify", "--yes")
+    assert "isn't verified" in filled.refused("switch", "--yes")
+    filled.ok("fill", "--yes")
+    filled.ok("verify", "--yes")
+    filled.ok("switch")
+
+
 def test_a_second_operator_is_refused(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Job, "end", lambda *_: None)  # the job seems to run
@@ -641,6 +664,43 @@ def test_an_interrupted_verify_shows_what_it_found_and_begins_anew_after_a_fill(
     assert (result["complete"], result["counts"]["items"]) == (True, 4)
 
 
+@pytest.mark.parametrize("hours", [23, 25])
+def test_an_interrupted_verify_begins_anew_after_a_day(
+    filled: World, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """What it has compared by then may have missed changes since, and `switch` believes a result of the last day."""
+    monkeypatch.setattr("ops.cli.items_differences.PAGE", 1)
+    filled.write(change("p-3"))
+    with monkeypatch.context() as patch:
+        kill_job_at(2, patch)
+        assert filled.run("verify", "--yes").exit_code != 0
+    (key,) = (key for key in objects("config/jobs/") if "verify-" in key)
+    state = json.loads(_body(key)) | {"started_at": rfc3339(now_ms() - hours * 3_600_000)}
+    assert state["position"]["at"][:2] == [REGION, "live"] and state["counts"] == {"items": 1}
+    done = state["position"]["at"][2]
+    client("s3").put_object(Bucket="log", Key=key, Body=json.dumps(state))
+    client("dynamodb").delete_item(TableName=BUILDING, Key={"pk": {"S": done}})  # it has missed this change
+    result = json.loads(filled.run("verify", "--yes", "--json").stdout)
+    assert result["counts"]["items"] == 4
+    assert result["complete"] == (hours < 24)
+    assert [entry["key"] for entry in result["differences"]] == [done] * (hours > 24)
+
+
+def test_an_interrupted_verify_begins_anew_if_its_region_is_gone(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.add_replica()
+    filled.apply(live=1, building=2)
+    with monkeypatch.context() as patch:
+        kill_job_at(4, patch)  # in the replica Region
+        assert filled.run("verify", "--yes").exit_code != 0
+    assert REPLICA in next(_body(key).decode() for key in objects("config/jobs/") if "verify-" in key)
+    filled.replica = False
+    filled.apply(live=1, building=2)
+    result = json.loads(filled.ok("verify", "--yes", "--json"))
+    assert (result["complete"], result["counts"]["items"]) == (True, 3)
+
+
 def test_verify_names_what_is_newer_or_extra_once_it_is_confirmed(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -679,6 +739,23 @@ def test_rows_of_a_collection_that_is_not_declared_do_not_keep_verify_from_passi
     assert (result["complete"], result["counts"]) == (True, {"items": 1, "undeclared": 3})
 
 
+def test_verify_says_which_items_clients_lose(filled: World) -> None:
+    live, second = filled.items(LIVE), filled.items(BUILDING)
+    for table in (live, second):
+        table.apply(change("gone", data=None))
+    second.apply(change("gone", data=None, ms=NOW_MS + 1))  # both tables say that it is deleted
+    second.apply(change("p-0", data=None, ms=NOW_MS + 1))
+    second.apply(change("p-1", ms=NOW_MS + 1))
+    found = json.loads(filled.ok("verify", "--yes", "--json"))
+    assert [entry["key"] for entry in found["deleted"]] == ["item/products/p-0"]
+    assert [entry["key"] for entry in found["newer"]] == ["item/products/gone", "item/products/p-1"]
+    assert (found["counts"]["newer"], found["counts"]["deleted"], found["complete"]) == (2, 1, True)
+    output = filled.ok("verify", "--yes")
+    assert "eu-central-1  deleted     item/products/p-0" in output
+    assert "Clients lose the deleted items if shop-items-2 goes live" in output
+    assert "shop-items-2 holds every other item of the live table" in output
+
+
 def test_a_difference_that_the_operator_accepts_does_not_count(filled: World) -> None:
     live = filled.items(LIVE)
     live.apply(change("by-hand"))  # it isn't in the log
@@ -713,6 +790,16 @@ def test_a_verify_takes_an_earlier_success_back(filled: World, monkeypatch: pyte
     assert filled.run("verify", "--yes").exit_code == 1
     assert filled.verified() is None
     assert "isn't verified" in filled.refused("switch", "--yes")
+
+
+def test_a_verify_of_the_former_table_leaves_the_result_that_the_apply_of_the_switch_needs(filled: World) -> None:
+    filled.ok("verify", "--yes")
+    filled.apply(live=2, former=1)
+    filled.ok("verify", "--yes")
+    assert filled.verified() == {"verified": 2}
+    filled.items(BUILDING).apply(change("late"))
+    assert filled.run("verify", "--yes").exit_code == 1
+    assert filled.verified() == {"verified": 2}
 
 
 def test_a_switch_needs_a_verify_of_the_last_day(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -847,45 +934,65 @@ def test_a_redrive_removes_the_marker_from_both_tables(filled: World) -> None:
         assert [key for key in filled.rows(table) if key.startswith("quarantine/")] == []
 
 
-def put_age(metric: str, value: float, **dimensions: str) -> None:
+def put_age(metric: str, value: float, *, minutes: int = 2, **dimensions: str) -> None:
+    """Have CloudWatch say how old something was some minutes ago."""
     namespace = "AWS/SQS" if "QueueName" in dimensions else "AWS/Lambda"
     data = {
         "MetricName": metric,
         "Dimensions": [{"Name": name, "Value": text} for name, text in dimensions.items()],
         "Value": value,
-        "Timestamp": datetime.now(UTC) - timedelta(minutes=2),
+        "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes),
     }
     client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[data])
 
 
-def test_no_switch_while_apply_is_behind(filled: World) -> None:
+def test_no_end_after_a_switch_while_a_change_waits_for_apply(filled: World) -> None:
     filled.ok("verify", "--yes")
-    put_age("ApproximateAgeOfOldestMessage", 3599, QueueName="shop-apply")
-    filled.ok("switch")
-    put_age("IteratorAge", 3_601_000, FunctionName="shop-apply-stream")
-    url = client("sqs").get_queue_url(QueueName="shop-apply-dead-letters")["QueueUrl"]
-    client("sqs").send_message(QueueUrl=url, MessageBody="{}")
-    text = filled.refused("switch", "--yes")
-    assert "apply in eu-central-1 is 3601 s behind" in text and "has 1 dead letters of apply" in text
-
-
-def test_no_switch_while_a_hidden_message_or_a_failed_batch_of_the_stream_may_be_too_old(filled: World) -> None:
-    filled.ok("verify", "--yes")
+    filled.apply(live=2, former=1)
+    filled.ok("end")
     sqs = client("sqs")
     url = sqs.get_queue_url(QueueName="shop-apply")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
-    assert "1 messages wait for apply in eu-central-1, and CloudWatch doesn't say since" in filled.refused("switch")
-    put_age("ApproximateAgeOfOldestMessage", 1, QueueName="shop-apply")
-    filled.ok("switch")
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1441"})
-    assert "perhaps for 43230 s, because CloudWatch leaves out" in filled.refused("switch")
+    assert "1 messages wait for apply in eu-central-1" in filled.refused("end")
     sqs.purge_queue(QueueUrl=url)
-    filled.ok("switch")
+    filled.ok("end")
+    put_age("IteratorAge", 11_000, FunctionName="shop-apply-stream")
+    dead_letters = sqs.get_queue_url(QueueName="shop-apply-dead-letters")["QueueUrl"]
+    sqs.send_message(QueueUrl=dead_letters, MessageBody="{}")
     client("s3").put_object(Bucket="log", Key="aws/lambda/mapping/shard/2026/01/02/batch", Body=b"{}")
-    assert "eu-central-1 has dead letters of streams" in filled.refused("switch")
+    text = filled.refused("end")
+    assert "apply-stream in eu-central-1 is 11 s behind" in text and "has 1 dead letters of apply" in text
+    assert "eu-central-1 has dead letters of streams" in text
 
 
 def test_no_end_while_publish_is_behind(filled: World) -> None:
     assert "the rebuild is given up" in filled.ok("end")
     put_age("IteratorAge", 11_000, FunctionName="shop-publish")
     assert "publish in eu-central-1 is 11 s behind" in filled.refused("end")
+
+
+def test_one_stream_that_is_not_behind_does_not_hide_the_other(filled: World) -> None:
+    put_age("IteratorAge", 900_000, minutes=6, FunctionName="shop-publish")
+    put_age("IteratorAge", 400_000, minutes=4, FunctionName="shop-publish")
+    for minutes in (3, 2):
+        put_age("IteratorAge", 200, minutes=minutes, FunctionName="shop-publish")
+    assert "publish in eu-central-1 is 400 s behind" in filled.refused("end")
+    put_age("IteratorAge", 200, minutes=1, FunctionName="shop-publish")
+    filled.ok("end")
+
+
+def test_the_end_is_refused_until_the_other_table_is_gone_everywhere(world: World) -> None:
+    world.add_replica()
+    world.apply(live=1, building=2)
+    world.ok("begin", "--yes")
+    world.apply(live=1)
+    world.second = BUILDING
+    assert "apply in eu-central-1 still knows two tables" in world.refused("end", "--yes")
+    world.second = None
+    world.create_table(BUILDING, REPLICA)
+    assert "shop-items-2 is still there in eu-west-1" in world.refused("end", "--yes")
+    assert "shop-items-2 is still there in eu-west-1" in world.refused("end")
+    assert any("begun" in key for key in objects("config/jobs/"))
+    world.apply(live=1)
+    assert "Done. shop-items is the only items table." in world.ok("end", "--yes")
+    assert not any("begun" in key for key in objects("config/jobs/"))

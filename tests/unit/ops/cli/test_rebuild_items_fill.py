@@ -18,6 +18,7 @@ from readplane.clock import now_ms
 from readplane.model.change import TOMBSTONE_MARGIN_MS, Change, parse_line
 from readplane.model.timestamp import rfc3339
 from readplane.stores.items import ApplyOutcome
+from readplane.stores.items_bulk import DynamoBulkItems
 from tests.fakes.dynamodb import MemoryDynamo
 from tests.unit.support import ALICE, COLLECTIONS, NOW_MS, MemoryItems, MemoryLog, change
 
@@ -335,14 +336,52 @@ def test_a_refused_write_ends_the_fill_before_its_position(world: World) -> None
     assert len(world.items.by_key) == 6
 
 
+HORIZON_MS = 30 * DAY_MS
+EARLIEST = (NOW_MS + HORIZON_MS + TOMBSTONE_MARGIN_MS) // 1000
+"""When a tombstone expires that the fill writes, in Unix seconds."""
+
+
+def items_in(dynamodb: MemoryDynamo) -> FilledItems:
+    return FilledItems(dynamodb, "items", horizon_ms=HORIZON_MS, clock=lambda: NOW_MS)
+
+
+def expiry(dynamodb: MemoryDynamo, tombstone: Change) -> int:
+    """Return when a tombstone of the table expires, in Unix seconds."""
+    return int(dynamodb.items[tombstone.key]["expires_at"]["N"])
+
+
 def test_a_tombstone_in_the_building_table_outlives_the_fill() -> None:
-    horizon_ms = 30 * DAY_MS
     dynamodb = MemoryDynamo()
-    items = FilledItems(dynamodb, "items", horizon_ms=horizon_ms, clock=lambda: NOW_MS)
     old = [change(f"p-{number}", ms=NOW_MS - 400 * DAY_MS, data=None) for number in range(4)]
     ahead = change("p-9", ms=NOW_MS + 5 * DAY_MS, data=None)
-    items.apply_all([*old, ahead, change("p-5")])
-    earliest = (NOW_MS + horizon_ms + TOMBSTONE_MARGIN_MS) // 1000
-    assert {dynamodb.items[each.key]["expires_at"]["N"] for each in old} == {str(earliest)}
-    assert dynamodb.items[ahead.key]["expires_at"]["N"] == str(earliest + 5 * 86_400)
+    items_in(dynamodb).apply_all([*old, ahead, change("p-5")])
+    assert {expiry(dynamodb, each) for each in old} == {EARLIEST}
+    assert expiry(dynamodb, ahead) == EARLIEST + 5 * 86_400
     assert "expires_at" not in dynamodb.items["item/products/p-5"]
+
+
+@pytest.mark.parametrize("size", [2, 10], ids=["one by one", "in bulk"])
+def test_a_tombstone_of_a_restored_table_outlives_the_fill(size: int) -> None:
+    """Its delete may be folded before an older put, which lies in another folder or in the log of the other Region."""
+    dynamodb = MemoryDynamo()
+    deletes = [change(f"p-{number}", ms=NOW_MS - 61 * DAY_MS // 2, data=None) for number in range(size)]
+    DynamoBulkItems(dynamodb, "items", horizon_ms=HORIZON_MS).apply_all(deletes)
+    assert expiry(dynamodb, deletes[0]) == NOW_MS // 1000 + 86_400 // 2
+    older = [change(delete.item_id, ms=NOW_MS - 40 * DAY_MS) for delete in deletes]
+    assert items_in(dynamodb).apply_all(older) == {"superseded": size}
+    assert items_in(dynamodb).apply_all(deletes) == {"applied": size}
+    assert {expiry(dynamodb, each) for each in deletes} == {EARLIEST}
+    assert items_in(dynamodb).apply_all(deletes) == {"duplicate": size}
+    newer = [change(delete.item_id) for delete in deletes]
+    assert items_in(dynamodb).apply_all(newer) == {"applied": size}
+    assert not [row for row in dynamodb.items.values() if "expires_at" in row or "data" not in row]
+
+
+def test_a_second_fill_on_the_same_day_writes_nothing() -> None:
+    dynamodb = MemoryDynamo()
+    changes = [change(f"p-{number}", ms=NOW_MS - 400 * DAY_MS, data=None) for number in range(4)] + [change("p-4")]
+    items_in(dynamodb).apply_all(changes)
+    dynamodb.calls.clear()
+    later = FilledItems(dynamodb, "items", horizon_ms=HORIZON_MS, clock=lambda: NOW_MS + DAY_MS - 1000)
+    assert later.apply_all(changes) == {"duplicate": 5}
+    assert dynamodb.calls == {"BatchGetItem": 1}

@@ -270,6 +270,31 @@ def test_every_fault_is_found_and_the_other_region_is_ok(world: World, run: Run)
     assert "`feed` failed (StoreFaultError)" in store["text"] and "secret" not in json.dumps(store)
 
 
+@pytest.mark.parametrize("role", ["building", "former"])
+def test_the_second_items_table_is_shown(
+    world: World, role: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setitem(OUTPUTS, "second_items_table", "shop-items-2")
+    monkeypatch.setitem(OUTPUTS, "items_generations", {"live": 1, "building": None, "former": None, role: 2})
+    run: Run = request.getfixturevalue("run")
+    make_client("dynamodb", REGION).create_table(
+        TableName="shop-items-2",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    lines = lines_of(run("status", "--json").output)
+    complete, incomplete = lines[REGION, "items"], lines[REPLICA, "items"]
+    assert (complete["state"], complete["text"]) == (
+        "ok",
+        f"items: {REGION} ACTIVE; {role} shop-items-2: {REGION} ACTIVE",
+    )
+    assert (incomplete["state"], incomplete["tables"]) == (
+        "wrong",
+        {"items": {REPLICA: "ACTIVE"}, "shop-items-2": {REPLICA: "MISSING"}},
+    )
+
+
 def test_the_edge_has_alarms_and_topics_of_its_own_in_us_east_1(
     world: World, api: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -37,6 +37,7 @@ class FakeRuns:
         self.offices, self.offices_stopped = 0, 0
         self.stores: Servers | None = None
         self.commands = list[tuple[str, object]]()
+        self.overrides: list[object] = []
         monkeypatch.setattr(up, "terraform", lambda: "terraform")
         monkeypatch.setattr(up, "build", lambda target: (ZIPS, False))
         monkeypatch.setattr(emulator, "start", self.start)
@@ -75,8 +76,9 @@ class FakeRuns:
 
     def apply(self, *arguments: object) -> stack.Stack:
         self.steps.append("apply")
-        assert arguments[-2:] == (f"http://localhost:{8000 + self.offices}", self.stores)
+        assert arguments[-3:-1] == (f"http://localhost:{8000 + self.offices}", self.stores)
         assert self.stores is not None
+        self.overrides.append(arguments[-1])
         if error := self.errors.pop(0):
             raise error
         return APPLIED
@@ -96,6 +98,7 @@ def test_a_conflict_is_worth_one_fresh_start(monkeypatch: pytest.MonkeyPatch) ->
     assert up.up("x", 4566, Progress()) == APPLIED
     assert runs.steps == ["start", "apply", "stop", "start", "apply"]
     assert (runs.offices, runs.offices_stopped) == (2, 1), "the new stack has a new back office"
+    assert runs.overrides == [{}, {}]
     runs = FakeRuns(monkeypatch, stack.ConflictError("there already"), stack.ConflictError("there again"))
     with pytest.raises(CommandError, match="there again"):
         up.up("x", 4566, Progress())
@@ -129,7 +132,8 @@ def test_the_distribution_answers_at_the_emulators_second_port(
 
 def test_the_databases_of_both_regions_are_migrated_after_the_apply(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = FakeRuns(monkeypatch, None)
-    up.up("x", 4566, Progress())
+    up.up("x", 4566, Progress(), overrides={"edge": None})
+    assert runs.overrides == [{"edge": None}]
     assert runs.commands == [("x", {"command": "migrate"})] * 2, "the outputs name both Regions x"
 
 
