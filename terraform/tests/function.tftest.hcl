@@ -140,8 +140,14 @@ run "with_a_policy_that_is_too_long" {
     source = "./modules/function"
   }
 
+  # Each of the two policies is short enough. IAM counts them together.
   variables {
-    statements = [for n in range(100) : {
+    statements = [for n in range(50) : {
+      Sid      = "Statement${n}"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:aws:s3:::a-bucket-with-a-long-name/prefix-${n}/*"]
+    }]
+    temporary_statements = [for n in range(50) : {
       Sid      = "Statement${n}"
       Action   = ["s3:GetObject"]
       Resource = ["arn:aws:s3:::a-bucket-with-a-long-name/prefix-${n}/*"]

@@ -1,5 +1,5 @@
 # Tests of what module region has for a second items table: settings, policies, event source mappings and alarms.
-# tests/alarms/second_table.tftest.hcl plans the alarms for the unit tests.
+# tests/unit/alarms checks the alarms of the run `former_table`.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -22,7 +22,8 @@ variables {
     client_ids    = ["web", "mobile"]
     scopes        = { read = ["readplane/read"], write = ["readplane/write"] }
   }
-  collections = { products = { read = "public", write_groups = ["editors"], cache_ttl = 0 } }
+  collections       = { products = { read = "public", write_groups = ["editors"], cache_ttl = 0 } }
+  change_stream_arn = "arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"
   api = {
     endpoint_type = "REGIONAL"
     cors_origins  = []
@@ -30,10 +31,11 @@ variables {
   }
   documents_integration = "s3"
   functions = {
-    write   = { memory_mb = 512, timeout_seconds = 15 }
-    apply   = { memory_mb = 1024, timeout_seconds = 300 }
-    publish = { memory_mb = 1024, timeout_seconds = 120 }
-    read    = { memory_mb = 512, timeout_seconds = 15 }
+    write        = { memory_mb = 512, timeout_seconds = 15 }
+    apply        = { memory_mb = 1024, timeout_seconds = 300 }
+    apply_stream = { memory_mb = 1024, timeout_seconds = 300 }
+    publish      = { memory_mb = 1024, timeout_seconds = 120 }
+    read         = { memory_mb = 512, timeout_seconds = 15 }
   }
   write_log = {
     buffering_seconds      = 60
@@ -52,8 +54,19 @@ variables {
     ticket = ["arn:aws:sns:eu-central-1:111122223333:readplane-tickets"]
   }
 
+  first_table = {
+    name       = "readplane-items"
+    arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
+    stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/stream/s"
+  }
+  second_table = {
+    name       = "readplane-items-2"
+    arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2"
+    stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2/stream/s"
+  }
+
   # What the assertions below expect: the tables in an order that a switch leaves as it is.
-  both = [
+  table_arns = [
     "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items",
     "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2",
   ]
@@ -71,28 +84,11 @@ run "building_table" {
   }
 
   variables {
-    change_stream_arn = "arn:aws:kinesis:eu-central-1:111122223333:stream/readplane-changes"
-    functions = {
-      write        = { memory_mb = 512, timeout_seconds = 15 }
-      apply        = { memory_mb = 1024, timeout_seconds = 300 }
-      apply_stream = { memory_mb = 1024, timeout_seconds = 300 }
-      publish      = { memory_mb = 1024, timeout_seconds = 120 }
-      read         = { memory_mb = 512, timeout_seconds = 15 }
-    }
-    items = {
-      name       = "readplane-items"
-      arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
-      stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/stream/s"
+    items = merge(var.first_table, {
       index_name = "by_collection"
       generation = "1"
-      second = {
-        name       = "readplane-items-2"
-        arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2"
-        stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2/stream/s"
-        generation = "2"
-        role       = "building"
-      }
-    }
+      second     = merge(var.second_table, { generation = "2", role = "building" })
+    })
 
     # What the assertions below expect.
     writers = ["apply", "apply-stream", "publish"]
@@ -110,15 +106,15 @@ run "building_table" {
           "dynamodb:PartiQLInsert",
           "dynamodb:PartiQLUpdate",
         ],
-        var.both,
+        var.table_arns,
       ]
     }
     publish_policy = {
       ReadBothStreams = [
         ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], var.streams,
       ]
-      MendBothTables = [["dynamodb:PutItem"], var.both]
-      ReadLiveItems  = [["dynamodb:GetItem"], var.both]
+      MendBothTables = [["dynamodb:PutItem"], var.table_arns]
+      ReadLiveItems  = [["dynamodb:GetItem"], var.table_arns]
       ReadDocuments  = [["s3:GetObject"], ["arn:aws:s3:::a-bucket/*"]]
       FindDocuments  = [["s3:ListBucket"], ["arn:aws:s3:::a-bucket"]]
     }
@@ -173,7 +169,8 @@ run "building_table" {
 
   assert {
     condition = contains(
-      [for s in jsondecode(output.policies.functions.read).Statement : s.Resource if s.Sid == "ReadItems"], var.both
+      [for s in jsondecode(output.policies.functions.read).Statement : s.Resource if s.Sid == "ReadItems"],
+      var.table_arns,
     )
     error_message = "The versions of read before and after a switch share a role, so it allows both tables."
   }
@@ -182,14 +179,15 @@ run "building_table" {
     condition = contains(
       [for s in jsondecode(output.policies.functions.read).Statement : s.Resource if s.Sid == "ListItems"], var.indexes
     )
-    error_message = "The same holds for the indexes."
+    error_message = "The role of read allows the indexes of both tables too."
   }
 
   assert {
     condition = contains(
-      [for s in jsondecode(output.policies.functions.write).Statement : s.Resource if s.Sid == "ReadItems"], var.both
+      [for s in jsondecode(output.policies.functions.write).Statement : s.Resource if s.Sid == "ReadItems"],
+      var.table_arns,
     )
-    error_message = "The same holds for write."
+    error_message = "The role of write allows both tables, as that of read does."
   }
 
   assert {
@@ -217,6 +215,13 @@ run "former_table" {
     source = "./modules/region"
   }
 
+  # The ids of the event source mappings, which AWS would choose.
+  override_resource {
+    target          = aws_lambda_event_source_mapping.apply
+    override_during = plan
+    values          = { uuid = "10000000-0000-4000-8000-000000000000" }
+  }
+
   override_resource {
     target          = aws_lambda_event_source_mapping.publish["1"]
     override_during = plan
@@ -230,22 +235,13 @@ run "former_table" {
   }
 
   variables {
-    items = {
-      name       = "readplane-items-2"
-      arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2"
-      stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items-2/stream/s"
+    items = merge(var.second_table, {
       index_name = "by_collection"
       generation = "2"
-      second = {
-        name       = "readplane-items"
-        arn        = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items"
-        stream_arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/readplane-items/stream/s"
-        generation = "1"
-        role       = "former"
-      }
-    }
-    live  = { EventSourceMappingUUID = "60000000-0000-4000-8000-000000000000" }
-    other = { EventSourceMappingUUID = "20000000-0000-4000-8000-000000000000" }
+      second     = merge(var.first_table, { generation = "1", role = "former" })
+    })
+    live_mapping   = { EventSourceMappingUUID = "60000000-0000-4000-8000-000000000000" }
+    former_mapping = { EventSourceMappingUUID = "20000000-0000-4000-8000-000000000000" }
   }
 
   assert {
@@ -259,32 +255,36 @@ run "former_table" {
   }
 
   assert {
-    condition     = jsondecode(module.function["apply"].temporary_policy).Statement[*].Resource == [var.both]
+    condition     = jsondecode(module.function["apply"].temporary_policy).Statement[*].Resource == [var.table_arns]
     error_message = "A switch changes nothing in the policy for both tables."
   }
 
   # --- Alarms
 
   assert {
-    condition     = one(module.alarms[0].queries["publish_stopped"].live.metric).dimensions == tomap(var.live)
-    error_message = "The alarm watches the mapping of the live table."
-  }
-
-  assert {
-    condition     = one(module.alarms[0].queries["publish_stopped"].second.metric).dimensions == tomap(var.other)
-    error_message = "The alarm watches the mapping of the former table too."
+    condition     = module.alarms[0].alarms["publish_stopped"].dimensions == tomap(var.live_mapping)
+    error_message = "publish_stopped watches the mapping of the live table only."
   }
 
   assert {
     condition = (
-      one(module.alarms[0].queries["publish_set_aside"].set_aside_of_second.metric).dimensions == tomap(var.other)
+      one(module.alarms[0].queries["publish_second_stopped"].second.metric).dimensions == tomap(var.former_mapping)
+    )
+    error_message = "publish_second_stopped watches the mapping of the former table."
+  }
+
+  assert {
+    condition = (
+      one(module.alarms[0].queries["publish_set_aside"].set_aside_of_second.metric).dimensions
+      == tomap(var.former_mapping)
     )
     error_message = "A batch of the former table that Lambda gives up fires the alarm."
   }
 
   assert {
     condition = (
-      one(module.alarms[0].queries["publish_set_aside"].dropped_of_second.metric).dimensions == tomap(var.other)
+      one(module.alarms[0].queries["publish_set_aside"].dropped_of_second.metric).dimensions
+      == tomap(var.former_mapping)
     )
     error_message = "A dropped batch of the former table fires it too."
   }

@@ -7,7 +7,7 @@ from tests.unit.planned import SOURCE, errors, terraform_test
 
 ALARMS = "tests/alarms/stack.tftest.hcl"
 CACHES = "tests/alarms/caches.tftest.hcl"
-SECOND_TABLE = "tests/alarms/second_table.tftest.hcl"
+SECOND_TABLE = "tests/region_items.tftest.hcl"
 CACHED_ROUTES = "tests/cached_routes/stacks.tftest.hcl"
 ORGANISATION = "tests/adoption.tftest.hcl"
 FIREWALL = "tests/firewall.tftest.hcl"

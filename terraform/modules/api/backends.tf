@@ -115,14 +115,11 @@ locals {
     Action    = ["execute-api:Invoke"]
     Resource  = [for text in paths : "${local.stage_arn}/*/backends/*${text}*"]
   } if length(local.backend_routes) > 0]
-}
 
-locals {
   # The aliases that the authorizer may call. functions.tf says why there may be two.
-  has_key_authorizer = var.key_authorizer != null && length(local.key_routes) > 0
-  authorizer_aliases = local.has_key_authorizer ? compact([
+  authorizer_aliases = var.key_authorizer == null || length(local.key_routes) == 0 ? [] : compact([
     var.key_authorizer.qualifier, var.key_authorizer.released_alias,
-  ]) : []
+  ])
 }
 
 # Allows the API to ask which backend a key opens. An import gives each authorizer a new id, so the permission can't

@@ -177,7 +177,7 @@ resource "aws_iam_role_policy" "temporary" {
   role   = aws_iam_role.this.id
   policy = local.temporary_policy
 
-  # Otherwise Terraform would delete the policy before it changes the function.
+  # Delete the policy after the function has changed. Otherwise Terraform would delete it before.
   lifecycle {
     create_before_destroy = true
   }

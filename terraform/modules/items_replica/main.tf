@@ -16,7 +16,7 @@ resource "aws_dynamodb_table_replica" "this" {
     create = "12h"
   }
 
-  # As the table (module items).
+  # Terraform deletes the replica only when no function of its Region writes to it any more.
   lifecycle {
     create_before_destroy = true
   }

@@ -59,20 +59,20 @@ moved {
 locals {
   primary_tables = { for generation, each in module.items : generation => merge(each.table, {
     generation = generation
-    role       = generation == local.live_generation ? "live" : local.second_role
+    role       = local.second_role
   }) }
   primary_items = merge(local.primary_tables[local.live_generation], {
     second = one([for generation, table in local.primary_tables : table if generation != local.live_generation])
-    arns   = [for generation in local.items_generations : local.primary_tables[generation].arn]
+    arns   = values(local.primary_tables)[*].arn
   })
 
   replica_tables = { for generation, each in module.items_replica : generation => merge(each.table, {
     generation = generation
-    role       = generation == local.live_generation ? "live" : local.second_role
+    role       = local.second_role
   }) }
   replica_items = !local.has_replica ? null : merge(local.replica_tables[local.live_generation], {
     second = one([for generation, table in local.replica_tables : table if generation != local.live_generation])
-    arns   = [for generation in local.items_generations : local.replica_tables[generation].arn]
+    arns   = values(local.replica_tables)[*].arn
   })
 }
 

@@ -4,23 +4,22 @@ locals {
   # The tables that the last complete apply left, and those that the last apply began to make or to use. A stack without
   # a record of its tables has the first one. If `terraform destroy` stopped halfway, the record is gone, and what the
   # last apply began says which tables there are.
-  first_table  = { live = 1, building = null, former = null }
-  left_items   = try(coalesce(local.left.items, local.is_recorded ? null : local.begun.items), local.first_table)
-  begun_items  = try(coalesce(local.begun.items), local.left_items)
-  earlier_both = [local.left_items, local.begun_items]
+  first_table          = { live = 1, building = null, former = null }
+  sure_generations     = local.is_recorded ? local.left.items : local.begun.items
+  recorded_generations = try(coalesce(local.sure_generations), local.first_table)
+  begun_generations    = try(coalesce(local.begun.items), local.recorded_generations)
 
   # Each of them, with the generations that it has, the second one, and those that are or were live.
-  earlier_items = [for each in local.earlier_both : merge(each, {
-    second  = try(coalesce(each.building, each.former), null)
-    all     = compact([each.live, each.building, each.former])
-    settled = compact([each.live, each.former])
+  earlier_items = [for each in [local.recorded_generations, local.begun_generations] : merge(each, {
+    second         = try(coalesce(each.building, each.former), null)
+    tables         = compact([each.live, each.building, each.former])
+    live_or_former = compact([each.live, each.former])
   })]
 
   # The generations that exist for certain, those that may exist, and those that were live.
-  certain_tables  = setintersection(local.earlier_items[*].all...)
-  possible_tables = setunion(local.earlier_items[*].all...)
-  settled_tables  = setunion(local.earlier_items[*].settled...)
-  next_free       = max([for each in local.possible_tables : tonumber(each)]...) + 1
+  certain_tables   = setintersection(local.earlier_items[*].tables...)
+  possible_tables  = setunion(local.earlier_items[*].tables...)
+  tables_once_live = setunion(local.earlier_items[*].live_or_former...)
 
   next_second = try(coalesce(var.items.building, var.items.former), null)
   next_tables = compact([var.items.live, local.next_second])
@@ -34,8 +33,18 @@ locals {
     each.live != var.items.live && !(each.second == var.items.live && var.items.former == each.live)
   ])
 
-  # The table that was live before. If the last apply stopped at a switch, it began with another than the record names.
-  live_before = local.begun_items.live == var.items.live ? local.left_items.live : local.begun_items.live
+  # The tables to go back to: those of the last begun apply, or, if the wanted live one is live there already, those of
+  # the last complete apply.
+  is_live_already      = local.begun_generations.live == var.items.live
+  fallback_generations = local.is_live_already ? local.recorded_generations : local.begun_generations
+
+  # The value of `items` that the message offers: the wanted live table with a way back, or the tables to go back to.
+  may_go_live   = alltrue([for each in local.earlier_items : contains([each.live, each.second], var.items.live)])
+  switch        = { live = var.items.live, building = null, former = local.fallback_generations.live }
+  offered_items = local.may_go_live ? local.switch : local.fallback_generations
+  offered_text = join(", ", [for role in ["live", "building", "former"] :
+    "${role} = ${local.offered_items[role]}" if local.offered_items[role] != null
+  ])
 
   # A table that was being made becomes the live one before it was verified.
   live_unverified = local.verified != var.items.live && anytrue([for each in local.earlier_items :
@@ -43,18 +52,18 @@ locals {
   ])
 
   # The former table must exist and must have been live, because it becomes live again without a verification.
-  can_be_former  = setintersection(local.certain_tables, local.settled_tables)
+  can_be_former  = setintersection(local.certain_tables, local.tables_once_live)
   former_unknown = var.items.former == null ? false : !contains(local.can_be_former, tostring(var.items.former))
 
-  # The building table must be a new one, or the one that is being made already.
+  # The building table was live. It must be a new one, or the one that is being made already.
   building_was_live = var.items.building == null ? false : (
-    contains(local.settled_tables, tostring(var.items.building))
+    contains(local.tables_once_live, tostring(var.items.building))
   )
 
   # One second table takes the place of another. The versions of `apply` from before would lose the right to write to
   # the one that goes.
-  second_swapped = anytrue([for each in local.earlier_items :
-    each.second != null && local.next_second != null && length(setsubtract(each.all, local.next_tables)) > 0
+  second_swapped = local.building_was_live || anytrue([for each in local.earlier_items :
+    each.second != null && local.next_second != null && length(setsubtract(each.tables, local.next_tables)) > 0
   ])
 
   # A new table has the generation of an earlier one that was verified, so it would count as verified while it is empty.
@@ -62,9 +71,9 @@ locals {
     local.verified == var.items.building && !contains(local.certain_tables, tostring(var.items.building))
   )
 
-  # A second table goes while CodeDeploy decides when the versions that write to it are no longer called.
-  second_leaves  = length(setsubtract(local.possible_tables, local.next_tables)) > 0
-  leaves_callers = local.second_leaves && var.canary
+  # Terraform deletes a table while CodeDeploy decides when the versions that write to it are no longer called.
+  deleted_tables       = setsubtract(local.possible_tables, local.next_tables)
+  deleted_table_in_use = length(local.deleted_tables) > 0 && var.canary
 }
 
 output "items" {
@@ -74,9 +83,9 @@ output "items" {
   precondition {
     condition     = !local.live_jumps
     error_message = <<-EOT
-      Set items.live back to ${local.live_before}, or add items.former = ${local.live_before} until this apply is
-      complete. The live table changes only to the second one, and the table that was live becomes the former one, so
-      that there is a way back. `ops/readplane rebuild items switch` says what to set. docs/rebuild.md has the steps.
+      Set items to { ${local.offered_text} }. The live table changes only to the second one, and the table that was live
+      becomes the former one, so that there is a way back. `ops/readplane rebuild items switch` says what to set.
+      docs/rebuild.md has the steps.
     EOT
   }
 
@@ -97,18 +106,11 @@ output "items" {
   }
 
   precondition {
-    condition     = local.live_jumps || !local.building_was_live
+    condition     = local.live_jumps || local.former_unknown || !local.second_swapped
     error_message = <<-EOT
-      Set items.building to ${local.next_free}, because a table that was live isn't made again. docs/rebuild.md has the
-      steps.
-    EOT
-  }
-
-  precondition {
-    condition     = local.live_jumps || local.former_unknown || local.building_was_live || !local.second_swapped
-    error_message = <<-EOT
-      Remove items.building and items.former in an apply of their own first, because at most one table stands beside the
-      live one. `ops/readplane rebuild items end` says what to set. docs/rebuild.md has the steps.
+      Remove items.building and items.former in an apply of their own first. At most one table stands beside the live
+      one, and a table that was live isn't made again. `ops/readplane rebuild items end` says what to set.
+      docs/rebuild.md has the steps.
     EOT
   }
 
@@ -122,10 +124,21 @@ output "items" {
   }
 
   precondition {
-    condition     = !local.leaves_callers
+    condition     = !local.deleted_table_in_use
     error_message = <<-EOT
-      Set deploy.canary to null for this apply, and back for the next one. Terraform deletes an items table in this
-      apply, and the versions of `apply` that CodeDeploy still calls would fail, because they write to it.
+      Set deploy.canary to null for this apply, and back for the next one, because Terraform deletes an items table.
+      Lambda would still call an older version of `apply` until CodeDeploy moves its alias. That version writes to the
+      table, and would fail.
     EOT
   }
+}
+
+output "deleted_items_tables" {
+  description = "Generations of the items tables that the apply deletes, for tests."
+  value       = local.deleted_tables
+}
+
+output "offered_items" {
+  description = "The value of `items` that the message about items.live offers, for tests."
+  value       = local.offered_text
 }

@@ -11,7 +11,6 @@ locals {
 
   api_stage   = { ApiName = var.name, Stage = module.api.stage_name }
   items_table = { TableName = var.items.name }
-  items_index = { TableName = var.items.name, GlobalSecondaryIndexName = var.items.index_name }
 
   # Table -> the dimensions of the metrics of the event source mapping that reads its stream.
   publish_mappings = { for generation in keys(local.items_tables) :
@@ -20,23 +19,13 @@ locals {
     }
   }
 
-  # The metric of the alarm `publish_stopped`, of each mapping. While there is a second table, the alarm also fires if
-  # nothing reads the stream of that one: its items aren't mended then, so it can't become the live table.
+  # What the mapping of each table polls.
   polls = { for table, mapping in local.publish_mappings : table => {
     namespace   = "AWS/Lambda"
     metric_name = "PolledEventCount"
     dimensions  = mapping
     statistic   = "SampleCount"
   } }
-  #
-  # CloudWatch counts a missing value of a product as 0. So the product is 0 or missing if one of the streams isn't
-  # read.
-  polls_of_both = [for second in var.items.second[*] : {
-    id      = "polls_of_both"
-    label   = "Polls of the live table's stream times those of the second one"
-    text    = "live * second"
-    metrics = local.polls
-  }]
 
   # The metrics of the alarm `publish_set_aside`: the batches that Lambda has stored, and those that it has dropped, of
   # each mapping.
@@ -58,13 +47,23 @@ locals {
   # What the functions call. DynamoDB counts its own errors by operation.
   items_operations = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchExecuteStatement"]
 
-  # Metric of the alarm `items_throttled` -> its name and dimensions. DynamoDB counts the table and its index apart.
-  throttle_metrics = {
-    table_reads  = { metric_name = "ReadThrottleEvents", dimensions = local.items_table }
-    table_writes = { metric_name = "WriteThrottleEvents", dimensions = local.items_table }
-    index_reads  = { metric_name = "ReadThrottleEvents", dimensions = local.items_index }
-    index_writes = { metric_name = "WriteThrottleEvents", dimensions = local.items_index }
-  }
+  # The dimensions of the metrics of the alarm `items_throttled`. DynamoDB counts each table and its index apart. The
+  # second table counts too: while it is throttled, the live one waits, because `apply` writes each change to both.
+  throttled_tables = merge({ live = var.items.name }, { for second in var.items.second[*] : "second" => second.name })
+  throttled = merge(
+    { for role, name in local.throttled_tables : "${role}_table" => { TableName = name } },
+    { for role, name in local.throttled_tables : "${role}_index" => {
+      TableName = name, GlobalSecondaryIndexName = var.items.index_name
+    } },
+  )
+  throttle_metrics = merge([for kind in ["Read", "Write"] : {
+    for key, dimensions in local.throttled : "${key}_${lower(kind)}s" => {
+      namespace   = "AWS/DynamoDB"
+      metric_name = "${kind}ThrottleEvents"
+      dimensions  = dimensions
+      statistic   = "Sum"
+    }
+  }]...)
 }
 
 module "alarms" {
@@ -242,7 +241,7 @@ module "alarms" {
       missing_data = "notBreaching"
     }
 
-    # Fires if DynamoDB throttles the items table or its index for several minutes. The functions retry, so a short
+    # Fires if DynamoDB throttles an items table or its index for several minutes. The functions retry, so a short
     # throttle does no harm. DynamoDB emits these metrics only for a throttle, so missing data is calm. The metrics of
     # the checkpoint table need no alarm: if `poll` can't read it, the alarm on the source's staleness fires.
     items_throttled = {
@@ -251,19 +250,17 @@ module "alarms" {
       effect   = "some requests are slower, and api-errors fires if they fail."
       first    = "ops/readplane status"
       description = join(" ", [
-        "DynamoDB throttles the items table or its index. Compare the load with the account's quota of the table, and",
-        "look for a hot key: a partition takes 1,000 writes or 3,000 reads a second.",
+        "DynamoDB throttles an items table or its index. Compare the load with the account's quota of the table, and",
+        "look for a hot key: a partition takes 1,000 writes or 3,000 reads a second. A rebuild that fills a second",
+        "table too fast makes apply wait too.",
       ])
 
       expression = {
         id    = "throttled"
         label = "Throttled requests"
-        text  = "table_reads + table_writes + index_reads + index_writes"
+        text  = join(" + ", keys(local.throttle_metrics))
 
-        metrics = { for key, metric in local.throttle_metrics : key => merge(metric, {
-          namespace = "AWS/DynamoDB"
-          statistic = "Sum"
-        }) }
+        metrics = local.throttle_metrics
       }
 
       periods      = { seconds = 60, evaluated = 15, breaching = 5 }
@@ -272,7 +269,8 @@ module "alarms" {
     }
 
     # Fires if DynamoDB itself fails requests. The functions retry, so a short fault does no harm. DynamoDB emits the
-    # metric for each operation, and only for a failed request, so missing data is calm.
+    # metric for each operation, and only for a failed request, so missing data is calm. The alarm leaves out a second
+    # table, because CloudWatch allows an expression ten metrics. DynamoDB's own faults seldom hit only one table.
     items_errors = {
       name     = "items-errors"
       severity = "ticket"
@@ -338,8 +336,7 @@ module "alarms" {
         "keeps a change for 24 hours.",
       ])
 
-      metric     = local.has_second ? null : local.polls.live
-      expression = one(local.polls_of_both)
+      metric = local.polls.live
 
       periods      = { seconds = 300, evaluated = 3 }
       threshold    = 1
@@ -391,7 +388,41 @@ locals {
     { for key, alarm in local.api_cache_alarm : key => alarm if var.api.cache_size != null },
     { for key, alarm in local.concurrency_alarm : key => alarm if var.account_concurrency_quota != null },
     { for key, alarm in local.probe_alarm : key => alarm if local.has_probe },
+    local.second_table_alarm,
   )
+
+  # While there is a second table, fires if nothing reads its stream, as `publish_stopped` does for the live table. The
+  # function `publish` mends the second table by this stream, so that the table can become the live one.
+  #
+  # Terraform makes this alarm some minutes before the mapping of a new table emits anything. So the first poll starts
+  # the watch: before it, the expression has the missing values of `second`, and missing data starts no alarm. With
+  # `ignore`, the alarm also stays on when CloudWatch no longer looks back to the last poll.
+  second_table_alarm = { for table, polls in local.polls : "publish_second_stopped" => {
+    name     = "publish-second-stopped"
+    severity = "ticket"
+    effect   = "none yet. After a switch, some items and documents may be old."
+    first    = "ops/readplane status"
+    description = join(" ", [
+      "Nothing reads the stream of the second items table for publish, so publish doesn't mend this table. Look at the",
+      "state of its event source mapping of ${module.function["publish"].function_name}, and at the policy of the",
+      "function's role. The stream keeps a change for 24 hours.",
+    ])
+
+    expression = {
+      id    = "stopped"
+      label = "Periods without a poll since the first poll"
+      text  = "IF(polls_so_far > 0, IF(polls > 0, 0, 1), second)"
+      steps = {
+        polls        = "FILL(second, 0)"
+        polls_so_far = "RUNNING_SUM(polls)"
+      }
+      metrics = { second = polls }
+    }
+
+    periods      = { seconds = 300, evaluated = 5, breaching = 3 }
+    threshold    = 0
+    missing_data = "ignore"
+  } if table == "second" }
 
   # Fires if the probe's requests fail, or if the probe doesn't report. Missing data counts as breaching, so this alarm
   # is the partner of all alarms that go silent without requests. A single failed run is no reason to page anybody.

@@ -37,9 +37,11 @@ locals {
 
 # Delivers the stream of each items table to `publish`, in order for each item. With TRIM_HORIZON, `publish` also gets
 # the writes that were made before this mapping existed. The mapping of a second table has the same filter, because
-# during a switch a change may reach `publish` by either stream only. Terraform makes it after the version of `publish`
-# that knows this table is live. With deploy.canary, an older version may be live: it leaves records of an unknown table
-# alone, since the release that brought second tables.
+# during a switch a change may reach `publish` by either stream only.
+#
+# Terraform makes the mapping of a second table last: first `live` points to the version of `publish` that knows the
+# table. With deploy.canary, clients' alias may still point to an older version. That version ignores the records of a
+# table that its settings don't name.
 resource "aws_lambda_event_source_mapping" "publish" {
   for_each = local.items_tables
 
@@ -61,7 +63,8 @@ resource "aws_lambda_event_source_mapping" "publish" {
     }
   }
 
-  # The alarms `publish_stopped` and `publish_set_aside` watch these metrics. AWS bills them as custom metrics.
+  # The alarms `publish_stopped`, `publish_second_stopped` and `publish_set_aside` watch these metrics. AWS bills them
+  # as custom metrics.
   metrics_config {
     metrics = ["EventCount"]
   }

@@ -15,11 +15,10 @@ def plan(planned_stacks: PlannedStacks) -> Plan:
 @pytest.fixture(scope="session")
 def two_tables(planned_stacks: PlannedStacks) -> Plan:
     """A plan of a Region with two items tables, which are no part of it."""
-    (region,) = planned_stacks[SECOND_TABLE].values()
-    return Plan(region["resource_changes"])
+    return Plan(planned_stacks[SECOND_TABLE]["former_table"]["resource_changes"])
 
 
 @pytest.fixture(scope="session")
-def plans(plan: Plan, planned_stacks: PlannedStacks) -> list[Plan]:
-    """The planned stack, and a plan of each other kind of cache alone."""
-    return [plan, *(Plan(planned["resource_changes"]) for planned in planned_stacks[CACHES].values())]
+def plans(plan: Plan, two_tables: Plan, planned_stacks: PlannedStacks) -> list[Plan]:
+    """The planned stack, a Region with two items tables, and a plan of each other kind of cache alone."""
+    return [plan, two_tables, *(Plan(planned["resource_changes"]) for planned in planned_stacks[CACHES].values())]

@@ -211,6 +211,11 @@ def _set_aside() -> list[Fault]:
     return [Fault({name: once(1)}, 61) for name in names]
 
 
+def _stopped() -> list[Fault]:
+    """Nothing polls a stream, on a busy stack and on an idle one."""
+    return [Fault({"PolledEventCount": nothing}, 16, busy=busy) for busy in (True, False)]
+
+
 FAULTS: Mapping[str, Sequence[Fault]] = {
     # One period of a quiet stack's errors isn't enough.
     "*-edge-errors": [Fault({"5xxErrorRate": always(40)}, 16)],
@@ -242,7 +247,8 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
     "concurrency": [Fault({"ClaimedAccountConcurrency": always(900)}, 6)],
     "items-errors": [Fault({"SystemErrors": always(3)}, 6)],
     "publish-behind": [Fault({"IteratorAge": always(90_000)}, 4)],
-    "publish-stopped": [Fault({"PolledEventCount": nothing}, 16), Fault({"PolledEventCount": nothing}, 16, busy=False)],
+    "publish-stopped": _stopped(),
+    "publish-second-stopped": _stopped(),
     "publish-set-aside": _set_aside(),
     "replication-behind": [
         Fault({"ReplicationLag": nothing}, 11),
@@ -275,7 +281,7 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
     "apply-objects-failed": [Fault(own("apply_fails", "ObjectsFailed", between=14), 31)],
     "quarantine": [Fault(own_once("apply_quarantines", "ChangesQuarantined"), 6)],
     "changes-behind": [Fault({"IteratorAge": always(90_000)}, 4)],
-    "changes-stopped": [Fault({"PolledEventCount": nothing}, 16), Fault({"PolledEventCount": nothing}, 16, busy=False)],
+    "changes-stopped": _stopped(),
     "changes-set-aside": _set_aside(),
     "changes-throttled": [Fault({"WriteProvisionedThroughputExceeded": always(20)}, 11)],
     "changes-archive-freshness": [Fault({"DeliveryToS3.DataFreshness": always(1000)}, 2)],
