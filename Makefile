@@ -106,7 +106,7 @@ test-reliability: $(STAMP) ## simulate the whole stack with faults: 200 seeds, a
 	@$(PY) -m pytest tests/reliability -m "not long"
 
 .PHONY: test-seeds
-test-seeds: $(STAMP) ## simulate 10,000 seeds, and 1,500 with a rebuild; a broken rule names the command that plays its seed again
+test-seeds: $(STAMP) ## simulate 10,000 seeds, and 1,000 with a rebuild; a broken rule names the command that plays its seed again
 	@$(PY) -m pytest tests/reliability -m long
 
 .PHONY: test-fast

@@ -38,10 +38,13 @@ VARIABLES_OF_A_SMALL_STACK: dict[str, Any] = {
     "backend_api_keys": {},
     "identity_pool": False,
     "edge": None,
+    "alarms": False,
 }
 """Each apply of this stack takes half the time of one of the stack that the other tests use."""
 
 ROWS = 5_000
+PAUSE_SECONDS = 0.4
+"""How long the client waits between two writes. Each of them keeps the emulator busy for a tenth of a second."""
 LATE = "Wait until nothing is behind"
 WITHIN = 300.0
 REGIONS = (False, True)
@@ -107,7 +110,7 @@ class Operator:
 
 
 class Writer:
-    """A client that writes items without pause. `versions` holds the last accepted version of each, by its id."""
+    """A client that writes items again and again. `versions` holds the last accepted version of each, by its id."""
 
     def __init__(self, stack: Local) -> None:
         self.name = f"rebuild-{uuid.uuid4()}"
@@ -131,7 +134,7 @@ class Writer:
 
     def _write(self) -> None:
         number = 0
-        while not self._end.wait(0.1):
+        while not self._end.wait(PAUSE_SECONDS):
             number += 1
             item_id = f"{self.name}-{number % 40}"
             with self.pause:
