@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ops.cli.private_stores import count_messages
-from ops.cli.status_probes import METRIC_MINUTES
+from ops.cli.status_probes import Metric, newest_values
 from ops.cli.target import RegionalStack, Target
 from ops.cli.waiting_changes import has_failed_batches
 from ops.cli.write_log import apply_queue
@@ -53,26 +53,12 @@ def _waiting_changes(target: Target, stack: RegionalStack) -> Iterator[str]:
 
 
 def _late_streams(target: Target, stack: RegionalStack, function: str) -> Iterator[str]:
-    seconds = _iterator_age(target, stack, function) / 1000
-    if seconds > MAX_SECONDS:
-        yield f"{function} in {stack.region} is {seconds:.0f} s behind"
-
-
-def _iterator_age(target: Target, stack: RegionalStack, function: str) -> float:
-    """Return how far a function was behind any of its streams, in milliseconds; 0 if CloudWatch says nothing."""
-    metric = {
-        "Namespace": "AWS/Lambda",
-        "MetricName": "IteratorAge",
-        "Dimensions": [{"Name": "FunctionName", "Value": f"{target.name}-{function}"}],
-    }
-    now = datetime.now(UTC)
-    (result,) = target.client("cloudwatch", stack.region).get_metric_data(
-        MetricDataQueries=[{"Id": "age", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"}}],
-        StartTime=now - timedelta(minutes=METRIC_MINUTES),
-        EndTime=now,
-        ScanBy="TimestampDescending",
-    )["MetricDataResults"]
-    return max(result["Values"][:AGE_MINUTES], default=0.0)
+    """Yield how far a function was behind any of its streams, if CloudWatch says that it was too far behind."""
+    metric = Metric("AWS/Lambda", "IteratorAge", {"FunctionName": f"{target.name}-{function}"})
+    cloudwatch = target.client("cloudwatch", stack.region)
+    age_ms = newest_values(cloudwatch, {"age": metric}, datetime.now(UTC), minutes=AGE_MINUTES)["age"]
+    if age_ms is not None and age_ms > MAX_SECONDS * 1000:
+        yield f"{function} in {stack.region} is {age_ms / 1000:.0f} s behind"
 
 
 def _refuse(texts: list[str]) -> None:

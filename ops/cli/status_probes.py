@@ -162,10 +162,13 @@ def health(url: str, seconds: float, *, locked_by_edge: bool) -> Result:
     return "ok", f"200 after {milliseconds} ms", values
 
 
-def newest_values(cloudwatch: Any, metrics: Mapping[str, Metric], now: datetime) -> dict[str, float | None]:
-    """Return the newest value of each metric, the maximum of a minute; None if it has none in METRIC_MINUTES.
+def newest_values(
+    cloudwatch: Any, metrics: Mapping[str, Metric], now: datetime, *, minutes: int = 1
+) -> dict[str, float | None]:
+    """Return the maximum of each metric in its newest minutes with data; None if it has none in METRIC_MINUTES.
 
     :param metrics: the metrics by a name of the caller's
+    :param minutes: over how many minutes with data the maximum goes
     """
     queries = [
         {
@@ -190,7 +193,7 @@ def newest_values(cloudwatch: Any, metrics: Mapping[str, Metric], now: datetime)
         ScanBy="TimestampDescending",
     )["MetricDataResults"]
     found = {result["Id"]: result["Values"] for result in results}
-    return {label: next(iter(found.get(f"m{number}", [])), None) for number, label in enumerate(metrics)}
+    return {label: max(found.get(f"m{number}", [])[:minutes], default=None) for number, label in enumerate(metrics)}
 
 
 def _now() -> datetime:

@@ -45,7 +45,6 @@ VARIABLES_OF_A_SMALL_STACK: dict[str, Any] = {
 ROWS = 5_000
 PAUSE_SECONDS = 0.4
 """How long the client waits between two writes. Each of them keeps the emulator busy for a tenth of a second."""
-LATE = "Wait until nothing is behind"
 WITHIN = 300.0
 REGIONS = (False, True)
 """The primary Region and the replica Region, as values of the parameter `replica`."""
@@ -85,22 +84,11 @@ class Operator:
         print(f"apply {items}: {time.monotonic() - start:.0f} s")
 
     def run(self, *words: str) -> dict[str, Any]:
-        """Run a command that must succeed. Return its result.
-
-        A busy emulator delivers messages late, and a command refuses to go on while any wait. Then run it again, as the
-        refusal says.
-        """
+        """Run a command that must succeed. Return its result."""
         start = time.monotonic()
-
-        def succeed() -> dict[str, Any]:
-            result = CliRunner().invoke(main, ["--outputs", str(self._file), *words, "--yes", "--json"])
-            if result.exit_code != 0 and LATE not in str(result.exception):
-                pytest.fail(f"{words}: {result.output} {result.exception}")
-            assert result.exit_code == 0, result.exception
-            answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-            return answer
-
-        answer = eventually(succeed, within=WITHIN, every=2)
+        result = CliRunner().invoke(main, ["--outputs", str(self._file), *words, "--yes", "--json"])
+        assert result.exit_code == 0, f"{words}: {result.output} {result.exception}"
+        answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
         print(f"{' '.join(words)}: {time.monotonic() - start:.0f} s")
         return answer
 
