@@ -461,8 +461,12 @@ def test_freshness_is_published_by_route_document_and_header(stack: Local) -> No
 
         grow_old(stack, "languages", budget + 60)
         for path in (item, listed):
-            eventually(lambda: (response := found(stack, path, api=api)) and "Readplane-Stale" in response.headers)
-            assert api("GET", path).headers["Readplane-Stale"] == "true"
+            # Judge the response that has the header. The next one may come from another sandbox, which reuses the
+            # freshness that it read up to five seconds ago.
+            header = eventually(
+                lambda: (response := found(stack, path, api=api)) and response.headers.get("Readplane-Stale")
+            )
+            assert header == "true"
         assert "Readplane-Stale" not in api("GET", "/items/countries?limit=1").headers
         assert eventually(lambda: freshness(stale=True))["staleness"] > budget
         poll(stack, "languages")
