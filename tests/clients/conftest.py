@@ -21,6 +21,7 @@ from tests.local import conftest as local
 from tests.local.support import Local
 from tests.local.test_openapi import contract_of
 
+wanted = local.wanted
 stack = local.stack
 GENERATED = ROOT / ".local/clients-generated"
 
