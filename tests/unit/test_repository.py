@@ -1,6 +1,8 @@
 """Checks of the repository's own files: the Terraform sources, the Terraform tests, and the documentation."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -132,3 +134,10 @@ def test_every_change_of_a_live_stack_names_tests_that_exist() -> None:
                 words = {word.removesuffix("s") for word in phrase.split()}
                 names = [{word.removesuffix("s") for word in name.split("_")} for name in tests[file]]
                 assert words and any(words <= name for name in names), f"{change}: {part}"
+
+
+def test_every_test_that_only_ci_runs_finds_its_fixtures() -> None:
+    folders = ["tests/clients", "tests/localstack", "tests/local/test_rebuild_items.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--setup-plan", *folders]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-4000:]
