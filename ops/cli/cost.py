@@ -91,7 +91,7 @@ def _read_plan(path: Path) -> dict[str, Any]:
     """
     try:
         plan: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(
             f"{path} isn't JSON. Make it with `terraform show -json plan.out > plan.json`: plan.out itself is binary."
         ) from error

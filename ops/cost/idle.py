@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ops.console import CommandError
@@ -34,6 +35,12 @@ FRESHNESS_GB_SECONDS = 0.2
 PROBE_GB_SECONDS = 0.25 * 0.25
 """GB-seconds of a run of the probe: 256 MB for a quarter of a second."""
 
+PROBE_REQUESTS = 2
+"""The requests to the API of a run of the probe. The one to the edge costs four cents a month and isn't counted."""
+
+HEARTBEAT_GB_SECONDS = 0.02
+"""GB-seconds of a run of `publish` that gets a heartbeat: 1 GB for 20 ms."""
+
 SHORT_LOG_GB = 1e-6
 """What a short run of a function logs, about 1 KB."""
 
@@ -55,6 +62,12 @@ QUEUE_REQUESTS = SQS_POLLERS * SECONDS / 20
 SERVERLESS_GB = 0.1
 """The least data that AWS bills for a serverless cache of Valkey, in GB."""
 
+BOT_CONTROL = "AWSManagedRulesBotControlRuleSet"
+"""The name of AWS's group of rules against bots, for which a web ACL pays extra."""
+
+LARGEST_AMOUNT = 1e18
+"""The largest amount of a month that is taken from a plan. A larger one is a slip."""
+
 Quantities = Iterator[tuple[str, float]]
 """Names of prices, and how much of them a month needs."""
 
@@ -70,49 +83,107 @@ class Usage(NamedTuple):
     quantities: dict[str, float]
 
 
-def planned_resources(plan: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the type and the planned values of each resource that exists after a plan.
+class PlannedResource(NamedTuple):
+    """A resource that exists after a plan.
+
+    address: what Terraform calls it, for error messages
+    """
+
+    kind: str
+    values: dict[str, Any]
+    address: str
+
+
+def planned_resources(plan: Mapping[str, Any]) -> list[PlannedResource]:
+    """Return each resource that exists after a plan.
 
     :param plan: a plan in Terraform's JSON format, as `terraform show -json` prints it
     :raises CommandError: if it is something else
     """
     changes = plan.get("resource_changes") if isinstance(plan, dict) else None
-    if not isinstance(changes, list):
-        raise CommandError("This is no plan. Make one with `terraform show -json plan.out > plan.json`.")
-    return [
-        (change["type"], change["change"]["after"] or {})
-        for change in changes
-        if change["mode"] == "managed" and change["change"]["actions"] not in (["delete"], ["forget"])
-    ]
+    try:
+        if not isinstance(changes, list):
+            raise TypeError(type(changes))
+        return [
+            PlannedResource(
+                str(change["type"]), dict(change["change"]["after"] or {}), change.get("address", change["type"])
+            )
+            for change in changes
+            if change["mode"] == "managed" and change["change"]["actions"] not in (["delete"], ["forget"])
+        ]
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CommandError("This is no plan. Make one with `terraform show -json plan.out > plan.json`.") from error
+
+
+@contextmanager
+def planned_values(resource: PlannedResource) -> Iterator[None]:
+    """Read a resource's planned values in a `with` block.
+
+    :raises CommandError: if the plan lacks one of them, or has another kind of value
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        value = f"the value `{error.args[0]}`" if isinstance(error, KeyError) else "a value"
+        raise CommandError(
+            f"The plan lacks {value} of {resource.address}, which decides what it costs. If the value is known only "
+            "after `terraform apply`, plan again then."
+        ) from error
+
+
+def regions_of(kinds: Container[str]) -> int:
+    """Return in how many Regions the stack of a plan runs.
+
+    A plan may hold several stacks, so the number of APIs doesn't say it.
+    """
+    return 2 if "aws_dynamodb_table_replica" in kinds else 1
 
 
 def usage_of(plan: Mapping[str, Any]) -> dict[str, Usage]:
     """Return what each resource type of a plan needs in an idle month.
 
+    A type that none of the three tables lists needs nothing here; :func:`not_priced` names these types.
+
     :param plan: a plan in Terraform's JSON format, as `terraform show -json` prints it
-    :raises CommandError: if the plan has a resource type that none of the three tables lists
+    :raises CommandError: if it is something else, or lacks a value that decides what a resource costs
     """
     planned = planned_resources(plan)
     # An instance of a database has the capacity of its cluster.
-    capacities = {
-        values.get("cluster_identifier"): values["serverlessv2_scaling_configuration"][0]["min_capacity"]
-        for kind, values in planned
-        if kind == "aws_rds_cluster"
-    }
-    counts = Counter(kind for kind, _ in planned)
-    unlisted = sorted(kind for kind in counts if kind not in IDLE and kind not in BY_USE and kind not in FREE)
-    if unlisted:
-        raise CommandError(f"List what these resource types cost in ops/cost/idle.py: {', '.join(unlisted)}.")
-    regions = max(counts["aws_api_gateway_rest_api"], 1)
+    capacities: dict[Any, float] = {}
+    for resource in planned:
+        if resource.kind == "aws_rds_cluster":
+            with planned_values(resource):
+                (scaling,) = resource.values["serverlessv2_scaling_configuration"]
+                capacities[resource.values.get("cluster_identifier")] = scaling["min_capacity"]
+    counts = Counter(resource.kind for resource in planned)
+    regions = regions_of(counts)
     usage = {kind: Usage(counts[kind], {}) for kind in sorted(counts)}
-    for kind, values in planned:
-        if kind == "aws_rds_cluster_instance":
-            # Before the cluster exists, the plan may not say which one it is. All have the same settings.
-            cluster = values.get("cluster_identifier")
-            values["min_capacity"] = capacities.get(cluster, max(capacities.values(), default=0))
-        for price, amount in IDLE[kind](values, regions) if kind in IDLE else ():
-            usage[kind].quantities[price] = usage[kind].quantities.get(price, 0) + amount
+    for resource in planned:
+        kind, values, _ = resource
+        with planned_values(resource):
+            if kind == "aws_rds_cluster_instance":
+                # Before the cluster exists, the plan may not say which one it is. All have the same settings.
+                cluster = values.get("cluster_identifier")
+                values["min_capacity"] = capacities.get(cluster, max(capacities.values(), default=0))
+            for price, amount in IDLE[kind](values, regions) if kind in IDLE else ():
+                if not 0 <= amount <= LARGEST_AMOUNT:
+                    raise ValueError(amount)
+                usage[kind].quantities[price] = usage[kind].quantities.get(price, 0) + amount
     return usage
+
+
+def not_priced(kinds: Iterable[str]) -> list[str]:
+    """Return the resource types of a plan that none of the three tables lists. A root module of one's own has such."""
+    return sorted(kind for kind in kinds if kind not in IDLE and kind not in BY_USE and kind not in FREE)
+
+
+def require_priced(usage: Mapping[str, Usage]) -> None:
+    """Check that the tables list every resource type of a stack.
+
+    :raises CommandError: if they don't. The message names the types.
+    """
+    if unlisted := not_priced(usage):
+        raise CommandError(f"List what these resource types cost in ops/cost/idle.py: {', '.join(unlisted)}.")
 
 
 def _stage(values: Mapping[str, Any], _regions: int) -> Quantities:
@@ -166,27 +237,43 @@ def _schedule(values: Mapping[str, Any], regions: int) -> Quantities:
     """
     name, runs = values["name"], runs_a_month(values["schedule_expression"])
     yield "schedule", runs
-    yield "lambda_request", runs
     if name.startswith("poll."):
-        yield "lambda_gb_second", runs * POLL_GB_SECONDS
+        yield from _runs(runs, POLL_GB_SECONDS, POLL_LOG_GB)
         yield "dynamodb_write", runs * (WRITES_OF_A_POLL + regions - 1)
         yield "s3_put", runs * regions
-        yield "log_gb", runs * POLL_LOG_GB
         yield "custom_metric", METRICS_OF_A_SOURCE
     elif name == "freshness":
-        yield "lambda_gb_second", runs * FRESHNESS_GB_SECONDS
-        yield "log_gb", runs * SHORT_LOG_GB
+        yield from _runs(runs, FRESHNESS_GB_SECONDS, SHORT_LOG_GB)
     elif name == "heartbeat":
-        # DynamoDB replicates the row, and `publish` in the other Region sends the metric ReplicationLag.
+        # EventBridge Scheduler writes the row itself. DynamoDB replicates it, so `publish` runs in both Regions. In the
+        # other Region it sends the metric ReplicationLag.
+        yield from _runs(runs * 2, HEARTBEAT_GB_SECONDS, SHORT_LOG_GB)
         yield "dynamodb_write", runs * 2
-        yield "log_gb", runs * SHORT_LOG_GB
         yield "custom_metric", 1
     elif name == "probe":
-        # Two requests to the API, and the metric ProbeFailed. A request to the edge costs less than a cent.
-        yield "lambda_gb_second", runs * PROBE_GB_SECONDS
-        yield "api_request", runs * 2
-        yield "log_gb", runs * SHORT_LOG_GB
+        # It also sends the metric ProbeFailed.
+        yield from _runs(runs, PROBE_GB_SECONDS, SHORT_LOG_GB + PROBE_REQUESTS * ACCESS_LOG, 1 + PROBE_REQUESTS)
+        yield "api_request", runs * PROBE_REQUESTS
         yield "custom_metric", 1
+    else:
+        yield "lambda_request", runs
+        yield "trace", runs
+
+
+def _runs(runs: float, gb_seconds: float, log_gb: float, traces: int = 1) -> Quantities:
+    """Count runs of a function, fewer than one a second.
+
+    X-Ray records the first one of each second, which is every one of them.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+
+    :param gb_seconds: what one run uses
+    :param log_gb: what it logs
+    :param traces: its own trace, and those of the requests that it sends to the API
+    """
+    yield "lambda_request", runs
+    yield "lambda_gb_second", runs * gb_seconds
+    yield "log_gb", runs * log_gb
+    yield "trace", runs * traces
 
 
 def usage_of_source(regions: int) -> dict[str, float]:
@@ -204,11 +291,15 @@ def runs_a_month(expression: str) -> float:
 
 def _web_acl(values: Mapping[str, Any], _regions: int) -> Quantities:
     """Count a web ACL, its rules and groups, and bot control, which AWS bills apart."""
-    rules = values["rule"]
     yield "waf_web_acl", 1
-    yield "waf_rule", len(rules)
-    if any("AWSManagedRulesBotControlRuleSet" in str(rule["statement"]) for rule in rules):
+    yield "waf_rule", len(values["rule"])
+    if has_bot_control(values):
         yield "waf_bot_control", 1
+
+
+def has_bot_control(values: Mapping[str, Any]) -> bool:
+    """Return whether a web ACL has AWS's group of rules against bots."""
+    return any(BOT_CONTROL in str(rule["statement"]) for rule in values["rule"])
 
 
 def _health_check(values: Mapping[str, Any], _regions: int) -> Quantities:

@@ -25,7 +25,7 @@ HOURS = 730
 """The hours of a month, as AWS's price calculator counts them."""
 
 OLDEST_MONTHS = 12
-"""After this many months, somebody must compare every price with AWS's pages and set the date."""
+"""After this many months, somebody must compare every price and limit with AWS's pages and set the date."""
 
 
 class Price(NamedTuple):
@@ -130,7 +130,7 @@ class PriceList(NamedTuple):
         prices = dict(self.prices)
         for text in texts:
             name, _, dollars = text.partition("=")
-            if not re.fullmatch(r"\d+(\.\d+)?", dollars, re.ASCII):
+            if not re.fullmatch(r"\d{1,9}(\.\d+)?", dollars, re.ASCII):
                 raise CommandError(f"--price {text}: write a name, = and dollars, such as cache.r6g.large=0.1648.")
             usd = float(dollars)
             if NODE_TYPE.fullmatch(name):
@@ -149,8 +149,13 @@ class PriceList(NamedTuple):
 
     def months_old(self, today: dt.date) -> int:
         """Return how many months have begun since the month of the prices."""
-        year, month = map(int, self.date.split("-"))
-        return (today.year - year) * 12 + today.month - month
+        return months_since(self.date, today)
+
+
+def months_since(date: str, today: dt.date) -> int:
+    """Return how many months have begun since a month, such as 2026-11."""
+    year, month = map(int, date.split("-"))
+    return (today.year - year) * 12 + today.month - month
 
 
 @cache

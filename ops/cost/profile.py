@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ READS = (
     "edge_public",
     "edge_private",
     "edge_miss",
+    "edge_private_miss",
     "s3_direct",
     "stage_cache",
     "document",
@@ -77,14 +77,18 @@ def read_profile(path: Path) -> Profile:
 
     :raises CommandError: if the file is neither, or names something unknown, or a number is out of range
     """
+    kind = "JSON" if path.suffix.lower() == ".json" else "TOML"
     try:
         text = path.read_text()
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        values = json.loads(text) if kind == "JSON" else tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"Can't read {path}: {type(error).__name__}.") from error
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
         raise CommandError(f"{path} isn't {kind}: {error}. `readplane cost --example` prints a profile.") from error
+    except (ValueError, RecursionError) as error:
+        raise CommandError(
+            f"{path} has too long a number, or too many nested brackets. `readplane cost --example` prints a profile."
+        ) from error
     return profile_of(values)
 
 
@@ -132,6 +136,6 @@ def _refuse_unknown(kind: str, names: Mapping[str, Any], allowed: Mapping[str, A
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CommandError(f"{name} must be a number.")
-    if not (math.isfinite(value) and 0 <= value <= LARGEST):
+    if not 0 <= value <= LARGEST:
         raise CommandError(f"{name} must be from 0 to {LARGEST:.0e}.")
     return float(value)

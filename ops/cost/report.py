@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .chart import sentence
-from .idle import BY_USE, FREE, Usage
+from .idle import BY_USE, FREE, Usage, not_priced
 from .model import OTHER, READ, WRITE, Estimate
 from .paths import BreakEven
 from .prices import PriceList
@@ -21,7 +21,7 @@ class FlatRateCost(NamedTuple):
     """A flat-rate plan of CloudFront beside the same traffic at list price.
 
     covered: the plan is for so many requests and GB
-    instead: what CloudFront and the firewall's requests cost without the plan
+    instead: what CloudFront and the firewall cost without the plan; `Estimate.edge` says what that is
     """
 
     name: str
@@ -33,11 +33,11 @@ class FlatRateCost(NamedTuple):
 def flat_rates(estimate: Estimate, prices: PriceList) -> list[FlatRateCost]:
     """Return the flat-rate plans beside a month; nothing if CloudFront serves no request."""
     requests, gb = estimate.amounts.get("cloudfront_request", 0.0), estimate.amounts.get("cloudfront_gb", 0.0)
-    instead = sum(estimate.prices.get(name, 0.0) for name in ("cloudfront_request", "cloudfront_gb"))
     if not requests:
         return []
     return [
-        FlatRateCost(name, plan.usd, plan.covers(requests, gb), instead) for name, plan in prices.flat_rates.items()
+        FlatRateCost(name, plan.usd, plan.covers(requests, gb), estimate.edge)
+        for name, plan in prices.flat_rates.items()
     ]
 
 
@@ -58,6 +58,7 @@ def as_json(
         "usd_per_million_writes": estimate.per_million(WRITE),
         "variables": [toggle._asdict() for toggle in toggle_costs(usage, prices)],
         "resources": {kind: entry._asdict() for kind, entry in usage.items()},
+        "not_priced": not_priced(usage),
         "flat_rates": [plan._asdict() for plan in flat_rates(estimate, prices)],
         "break_evens": [point._asdict() for point in points],
     }
@@ -107,12 +108,16 @@ def _month(estimate: Estimate) -> Iterator[str]:
 
 
 def _resources(usage: Mapping[str, Usage], prices: PriceList) -> Iterator[str]:
-    """Yield each resource type, how many there are, and what they cost idle."""
+    """Yield each resource type, how many there are, and what they cost idle. Those without a price come last."""
+    unlisted = not_priced(usage)
     yield from ("", "resource types of the plan")
-    for kind, entry in usage.items():
-        amount = prices.cost(entry.quantities)
+    for kind in [kind for kind in usage if kind not in unlisted]:
+        amount = prices.cost(usage[kind].quantities)
         note = dollars(amount) if amount >= 0.005 else BY_USE.get(kind) or FREE.get(kind) or "0"
-        yield f"{kind:55} {entry.resources:5}  {note}"
+        yield f"{kind:55} {usage[kind].resources:5}  {note}"
+    if unlisted:
+        yield from ("", "not priced, because Readplane makes no such resources")
+        yield from (f"{kind:55} {usage[kind].resources:5}" for kind in unlisted)
 
 
 def _toggle(toggle: ToggleCost) -> str:

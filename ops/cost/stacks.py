@@ -19,7 +19,7 @@ from typing import Any
 from ops.console import ROOT, CommandError
 from ops.terraform import environment, init, terraform
 
-from .idle import Usage, usage_of
+from .idle import Usage, require_priced, usage_of
 
 SOURCE = ROOT / "terraform"
 FILE = Path(__file__).with_name("stacks.json")
@@ -92,9 +92,15 @@ def _plan(root: Path, files: Sequence[str], env: Mapping[str, str]) -> dict[str,
 
 
 def usage_of_stacks() -> dict[str, dict[str, Usage]]:
-    """Plan every stack. Return what its resource types need in an idle month, by the stacks' titles."""
+    """Plan every stack. Return what its resource types need in an idle month, by the stacks' titles.
+
+    :raises CommandError: if a plan fails, or has a resource type that no table of idle.py lists
+    """
     with TemporaryDirectory() as folder:
-        return {title: usage_of(plan) for title, plan in plan_stacks(Path(folder)).items()}
+        usage = {title: usage_of(plan) for title, plan in plan_stacks(Path(folder)).items()}
+    for kinds in usage.values():
+        require_priced(kinds)
+    return usage
 
 
 def write_stacks(usage: Mapping[str, Mapping[str, Usage]]) -> None:

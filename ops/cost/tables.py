@@ -64,6 +64,10 @@ UNITS: Mapping[str, tuple[str, float]] = {
     "a rule or a group of `firewall` in a month (nine by default)": ("waf_rule", 1),
     "the group `bot_control` of `firewall` in a month": ("waf_bot_control", 1),
     "a million requests that `firewall` judges": ("waf_request", MILLION),
+    "a million requests that `bot_control` judges (10 million are free)": ("waf_bot_request", MILLION),
+    "a million writes with more than 16 KB, for each further 16 KB up to `body_kb`": ("waf_body_step", MILLION),
+    "a GB into a change stream on demand": ("kinesis_on_demand_in_gb", 1),
+    "a GB from it; `apply-stream` and the archive both read it": ("kinesis_on_demand_out_gb", 1),
 }
 """What is counted -> its price, and how much of it."""
 

@@ -1,7 +1,8 @@
 """What requests, changes, users and stored items need of each price.
 
 Times of functions are assumptions for AWS; docs/performance.md has what was measured on other machines. If an amount
-depends on the load, such as how many changes one run of a function handles, the amount here is the greater one.
+depends on the load, the amount here is the greater one: `publish` and `feed` handle each change in a run of its own.
+Only `apply` handles many changes in one run, because Firehose and `poll` collect them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,15 @@ EVENT_LOG = 0.65 * KB
 
 HEADERS = 0.7
 """The headers of a response in KB."""
+
+PAGE_KB = 1024
+"""A page of a list ends with the item that brings it to so many KB (lambda_src/readplane/stores/items.py)."""
+
+FIRST_DAY, FIRST_WEEK = 24, 7 * 24
+"""Kinesis keeps a record for a day for nothing. AWS bills the rest of the week, and the time after it, by the hour."""
+
+STREAM_READERS = 2
+"""Who reads the change stream: `apply-stream`, and the Firehose stream of the archive."""
 
 FIREHOSE_STEP = 5
 """Firehose rounds each record up to a multiple of so many KB. Its GB are 2**30 bytes, and a KB has 1,024."""
@@ -70,6 +80,16 @@ class Sizes(NamedTuple):
         """The read request units of a strongly consistent read of an item: 4 KB each."""
         return math.ceil(self.item_kb / 4)
 
+    @property
+    def page_kb(self) -> float:
+        """The size of a page of a list in KB, at most."""
+        return min(self.list_items * self.item_kb, PAGE_KB + self.item_kb)
+
+    @property
+    def stream_gb(self) -> float:
+        """The GB that Kinesis bills for a change on demand: its record, rounded up to KB of 1,024 bytes."""
+        return math.ceil(self.item_kb) * 1024 / 2**30
+
 
 _REQUEST = {"api_request": 1.0, "log_gb": ACCESS_LOG, "trace": TRACED}
 
@@ -87,18 +107,27 @@ def _run(seconds: float, *, gigabytes: float = 0.5) -> dict[str, float]:
     return {"lambda_request": 1.0, "lambda_gb_second": seconds * gigabytes, "log_gb": FUNCTION_LOG}
 
 
+def _traced_run(seconds: float, *, gigabytes: float) -> dict[str, float]:
+    """Return a run of a function that no traced request calls, so X-Ray samples the run itself."""
+    return sum_amounts(_run(seconds, gigabytes=gigabytes), {"trace": TRACED})
+
+
+def _published(sizes: Sizes) -> dict[str, float]:
+    """Return what a change needs in each Region: a row in the table and in its index, and the document."""
+    return sum_amounts(_traced_run(0.020, gigabytes=1), {"dynamodb_write": 2.0 * sizes.write_units, "s3_put": 1.0})
+
+
 def _stored(sizes: Sizes) -> dict[str, float]:
     firehose_kb = FIREHOSE_STEP * math.ceil(sizes.item_kb / FIREHOSE_STEP)
-    return {
-        # The stored version is read first. The item is written to the table and to its index.
-        "dynamodb_read": float(sizes.read_units),
-        "dynamodb_write": 2.0 * sizes.write_units,
-        # `publish` puts the document.
-        "s3_put": 1.0,
-        # 1 GB of `apply` for 1 ms, and of `publish` for 20 ms. Both handle many changes in one run.
-        "lambda_gb_second": 0.021,
-        "firehose_gb": firehose_kb * 1024 / 2**30,
-    }
+    return sum_amounts(
+        _published(sizes),
+        {
+            # `apply` reads the stored version first, eventually consistently. It needs 1 GB for 1 ms.
+            "dynamodb_read": 0.5 * sizes.read_units,
+            "lambda_gb_second": 0.001,
+            "firehose_gb": firehose_kb * 1024 / 2**30,
+        },
+    )
 
 
 # `edge_auth` has 128 MB and checks a token in about 3 ms. It logs failures only.
@@ -113,6 +142,8 @@ def edge_requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
         "private documents from the edge's cache": sum_amounts(hit, _CHECK),
         # S3 sends to CloudFront for nothing. After S3, `edge_auth` runs for each response.
         "public documents that the edge gets from S3": sum_amounts(hit, _CHECK, {"s3_get": 1.0}),
+        # It also runs before the cache, to check the token.
+        "private documents that the edge gets from S3": sum_amounts(hit, _CHECK, _CHECK, {"s3_get": 1.0}),
     }
 
 
@@ -121,31 +152,25 @@ def requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
     stored = _stored(sizes)
     sent = {"transfer_out_gb": (sizes.item_kb + HEADERS) * KB}
     # The page is read from all partitions of the index, each rounded up. Eventually consistent reads are half a unit.
-    page_kb = sizes.list_items * sizes.item_kb
-    page_units = 0.5 * (math.ceil(page_kb / 4) + PARTITIONS - 1)
+    page_units = 0.5 * (math.ceil(sizes.page_kb / 4) + PARTITIONS - 1)
     return {
         "reads from the stage cache": sum_amounts(_REQUEST, sent),
         "reads of a document": sum_amounts(_REQUEST, sent, {"s3_get": 1.0}),
         "reads of an item": sum_amounts(_REQUEST, _run(0.020), sent, {"dynamodb_read": 0.5 * sizes.read_units}),
         f"lists of {sizes.list_items:g} items": sum_amounts(
-            _REQUEST, _run(0.060), {"dynamodb_read": page_units, "transfer_out_gb": (page_kb + 1) * KB}
+            _REQUEST, _run(0.060), {"dynamodb_read": page_units, "transfer_out_gb": (sizes.page_kb + 1) * KB}
         ),
         "writes": sum_amounts(_REQUEST, _run(0.050), stored, {"log_gb": EVENT_LOG, "transfer_out_gb": HEADERS * KB}),
-        "changes at a back office": sum_amounts(stored, {"kinesis_put": float(math.ceil(sizes.item_kb / 25))}),
-        "changes, in a second Region": {
-            "dynamodb_write": 2.0 * sizes.write_units,
-            "s3_put": 1.0,
-            "lambda_gb_second": 0.020,
-            "transfer_region_gb": sizes.item_kb * KB,
-        },
+        "changes at a back office": sum_amounts(stored, change_stream(sizes)),
+        "changes, in a second Region": sum_amounts(_published(sizes), {"transfer_region_gb": sizes.item_kb * KB}),
     }
 
 
 def private_requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
     """Return what is counted with `cache`, `relational` or `identity_pool`, and the amounts of each."""
     # A key comes in a message of its own, which is sent, received and deleted. `feed` reads the item consistently.
-    fed = sum_amounts(_run(0.020), {"sqs_request": 3.0, "dynamodb_read": float(sizes.read_units)})
-    page = {"transfer_out_gb": (sizes.list_items * sizes.item_kb + 1) * KB}
+    fed = sum_amounts(_traced_run(0.020, gigabytes=1), {"sqs_request": 3.0, "dynamodb_read": float(sizes.read_units)})
+    page = {"transfer_out_gb": (sizes.page_kb + 1) * KB}
     return {
         "reads of an item from the item cache": sum_amounts(
             _REQUEST,
@@ -160,6 +185,21 @@ def private_requests(sizes: Sizes) -> dict[str, Mapping[str, float]]:
         "changes in the database": sum_amounts(
             fed, {"aurora_io": CHANGE_IO, "aurora_acu_hour": CHANGE_ACU_SECONDS / 3600}
         ),
+    }
+
+
+def change_stream(sizes: Sizes, *, on_demand: bool = False, retention_hours: float = FIRST_DAY) -> dict[str, float]:
+    """Return what a change needs of the change stream. A stream with shards bills records, one on demand bills GB."""
+    week_hours = max(min(retention_hours, FIRST_WEEK) - FIRST_DAY, 0)
+    later_hours = max(retention_hours - FIRST_WEEK, 0)
+    amounts = {"kinesis_long_gb_month": sizes.stream_gb * later_hours / HOURS} if later_hours else {}
+    if not on_demand:
+        return amounts | {"kinesis_put": float(math.ceil(sizes.item_kb / 25))}
+    if week_hours:
+        amounts["kinesis_on_demand_gb_month"] = sizes.stream_gb * week_hours / HOURS
+    return amounts | {
+        "kinesis_on_demand_in_gb": sizes.stream_gb,
+        "kinesis_on_demand_out_gb": STREAM_READERS * sizes.stream_gb,
     }
 
 

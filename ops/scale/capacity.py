@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path as File
 from typing import NamedTuple
+
+from ops.cost.prices import months_since
+from ops.cost.traffic import LIST_ACU_SECONDS
 
 LIMITS = File(__file__).with_name("limits.json")
 
@@ -86,6 +90,10 @@ class Limits(NamedTuple):
     date: str
     by_name: Mapping[str, Limit]
 
+    def months_old(self, today: dt.date) -> int:
+        """Return how many months have begun since the month of the limits."""
+        return months_since(self.date, today)
+
 
 @cache
 def limits() -> Limits:
@@ -118,7 +126,11 @@ READ_PATHS = (
         "a private document that the edge has, all clients near one Region",
         {"edge_requests": 1, "edge_function_requests": 1},
     ),
-    Path("edge_miss", "a public document that the edge lacks", {"edge_requests": 1, "document_reads": 1}),
+    Path(
+        "edge_miss",
+        "a public document that the edge lacks",
+        {"edge_requests": 1, "edge_function_requests": 1, "document_reads": 1},
+    ),
     Path(
         "api_document",
         "a public document from the API, without an edge",
@@ -149,12 +161,14 @@ READ_PATHS = (
             "throttle": 1,
             "executions": max(_EXECUTION, LIST_SECONDS),
             "list_executions": LIST_SECONDS,
+            "database_capacity": LIST_ACU_SECONDS,
         },
     ),
 )
 READ_RATES = (100, 1_000, 10_000, 100_000, 1_000_000)
 
 _ROW_UNITS = 2  # a write unit of the table, and one of the index
+_STORED_UNITS = 0.5  # `apply` reads the stored version first, eventually consistently
 _PUBLISH_EXECUTIONS = PUBLISH_LANES * _ROW_UNITS / PARTITION_WRITES
 
 WRITE_PATH = Path(
@@ -168,6 +182,7 @@ WRITE_PATH = Path(
         "log_bytes": CHANGE_BYTES,
         "apply_executions": CHANGE_SECONDS,
         "collection_writes": 1,
+        "table_reads": _STORED_UNITS,
         "table_writes": _ROW_UNITS,
         "document_writes": 1,
     },
@@ -176,9 +191,11 @@ SOURCE_PATH = Path(
     "source",
     "a change of a back office",
     {
+        "source_changes": 1,
         "stream_records": 1,
         "executions": CHANGE_SECONDS + _PUBLISH_EXECUTIONS,
         "collection_writes": 1,
+        "table_reads": _STORED_UNITS,
         "table_writes": _ROW_UNITS,
         "document_writes": 1,
     },

@@ -22,7 +22,7 @@ throttle     = { rate = 20, burst = 40 }
 cors_origins = ["http://localhost:8080"]
 
 # There is no source, because polling costs some 16 $ a month, busy or not: 11 to 15 $ for one shard of the change
-# stream, and 4 to 5 $ for `poll` and its metrics. environments/prod.tfvars shows how to declare a source.
+# stream, and about 5 $ for `poll` and its metrics. environments/prod.tfvars shows how to declare a source.
 
 groups = ["editors"]
 

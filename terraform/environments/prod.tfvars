@@ -1,6 +1,7 @@
 # Settings for production: customer managed keys, a second Region that accepts reads and writes, protection against
-# deletion, and alarms. An idle stack costs about 50 $ a month: 30 $ for the two cache clusters, the rest for
-# SnapStart's snapshots, alarms, dashboards and keys. README.md has the list. Set budget, so that AWS tells you in time.
+# deletion, and alarms. An idle stack costs about 62 $ a month: 30 $ for the two cache clusters, the rest for
+# SnapStart's snapshots, alarms, dashboards, probes, heartbeats and keys. README.md has the list. Set budget, so that
+# AWS tells you in time.
 
 name    = "readplane"
 region  = "eu-central-1"
@@ -80,7 +81,7 @@ collections = {
   }
 }
 
-# An example of a source. Polled every minute, a source costs 4 to 5 $ a month, busy or not, for `poll` and its metrics.
+# An example of a source. Polled every minute, a source costs about 5 $ a month, busy or not, for `poll` and its metrics.
 # With the first source come 11 to 15 $ for one shard of the change stream.
 # Also declare the source's collection under collections above, without write_groups:
 #   stock = { read = "public", cache_ttl = 10 }

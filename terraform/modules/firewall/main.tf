@@ -40,7 +40,8 @@ resource "aws_wafv2_web_acl" "edge" {
     }
   }
 
-  # How much of a body AWS WAF looks at. Each 16 KB after the first cost 0.30 $ per million requests.
+  # How much of a body AWS WAF looks at. Each 16 KB after the first cost 0.30 $ per million requests
+  # with a longer body.
   # https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociationConfig.html
   association_config {
     request_body {

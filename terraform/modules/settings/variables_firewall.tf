@@ -8,8 +8,8 @@ variable "firewall" {
   EOT
   type = object({
     # Groups of rules that AWS writes: block, count or off. anonymous_ips are addresses of VPNs, Tor and hosting
-    # providers, from which servers of your partners may call too. bot_control costs 10 $ a month and 1 $ per million
-    # requests more, and refuses programs that aren't browsers, mobile apps included.
+    # providers, from which servers of your partners may call too. bot_control costs 10 $ a month more, and 1 $ per
+    # million requests after the first 10 million. It refuses programs that aren't browsers, mobile apps included.
     groups = optional(object({
       common           = optional(string, "block") # attacks on any web application
       known_bad_inputs = optional(string, "block") # requests that exploit published faults, such as Log4j's
@@ -53,7 +53,8 @@ variable "firewall" {
       ip     = optional(number, 3000) # requests from one address in that time
       token  = optional(number, 1500) # requests with one token in that time
     }), {})
-    # How much of a body AWS WAF sees: 16, 32, 48 or 64 KB. Each step costs 0.30 $ per million requests.
+    # How much of a body AWS WAF sees: 16, 32, 48 or 64 KB. Each step costs 0.30 $ per million requests with a body that
+    # is longer than 16 KB.
     body_kb = optional(number, 16)
     logging = optional(bool, true) # keep a log of what a rule refuses or counts, in us-east-1
   })

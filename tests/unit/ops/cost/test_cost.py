@@ -15,6 +15,8 @@ from ops.cost.idle import (
     FREE,
     IDLE,
     METRICS_OF_A_SOURCE,
+    not_priced,
+    require_priced,
     runs_a_month,
     usage_of,
     usage_of_failover,
@@ -24,8 +26,19 @@ from ops.cost.prices import HOURS, OLDEST_MONTHS, price_list
 from ops.cost.stacks import read_stacks, without_checks
 from ops.cost.tables import NAMES, UNITS, pages
 from ops.cost.toggles import OUTSIDE, toggles
-from ops.cost.traffic import EDGE_REQUESTS, PRIVATE_REQUESTS, REQUESTS, Sizes, stored_items
+from ops.cost.traffic import (
+    EDGE_REQUESTS,
+    PAGE_KB,
+    PRIVATE_REQUESTS,
+    REQUESTS,
+    Sizes,
+    change_stream,
+    private_requests,
+    requests,
+    stored_items,
+)
 from readplane.poll.report import report_poll
+from readplane.stores.items import PAGE_BYTES
 from tests.unit.ops.cost.plans import plan_of
 
 
@@ -47,6 +60,7 @@ def test_each_price_names_the_page_of_aws_that_states_it() -> None:
 def test_each_price_is_used() -> None:
     counted = (*REQUESTS.values(), *EDGE_REQUESTS.values(), *PRIVATE_REQUESTS.values(), stored_items(Sizes()))
     used = {name for quantities in counted for name in quantities}
+    used |= change_stream(Sizes(), on_demand=True, retention_hours=200).keys()
     used |= {name for name, _ in UNITS.values()} | usage_of_source(1).keys()
     used |= {name for stack in read_stacks().values() for usage in stack.values() for name in usage.quantities}
     used |= {name for toggle in toggles() for name in toggle.smallest} | {n for o in OUTSIDE.values() for n in o}
@@ -118,9 +132,18 @@ def test_each_resource_type_of_the_modules_is_in_a_table() -> None:
     assert sorted(declared - {*IDLE, *BY_USE, *FREE}) == []
 
 
-def test_a_resource_type_in_no_table_is_an_error() -> None:
-    with pytest.raises(CommandError, match="aws_nat_gateway"):
-        usage_of(plan_of(("aws_iam_role", {}), ("aws_nat_gateway", {})))
+def test_a_resource_type_in_no_table_costs_nothing_here_and_is_named() -> None:
+    usage = usage_of(plan_of(("aws_iam_role", {}), ("random_password", {}), ("aws_kms_key", {})))
+    assert not_priced(usage) == ["random_password"]
+    assert sum(price_list().cost(entry.quantities) for entry in usage.values()) == pytest.approx(1.00)
+
+
+def test_a_stack_of_the_project_may_have_no_such_type() -> None:
+    usage = usage_of(plan_of(("aws_iam_role", {}), ("aws_nat_gateway", {})))
+    with pytest.raises(CommandError, match=r"in ops/cost/idle\.py: aws_nat_gateway\."):
+        require_priced(usage)
+    for stack in read_stacks().values():
+        require_priced(stack)
 
 
 def test_data_sources_and_deleted_resources_cost_nothing() -> None:
@@ -131,10 +154,52 @@ def test_data_sources_and_deleted_resources_cost_nothing() -> None:
     assert usage_of(plan) == {}
 
 
-@pytest.mark.parametrize("plan", [[], {}, {"resource_changes": {}}, {"format_version": "1.2"}, "plan", None])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        [],
+        {},
+        {"resource_changes": {}},
+        {"format_version": "1.2"},
+        "plan",
+        None,
+        {"resource_changes": [{}]},
+        {"resource_changes": [1]},
+        {"resource_changes": [{"mode": "managed", "type": "aws_kms_key", "change": None}]},
+        {"resource_changes": [{"mode": "managed", "type": "aws_kms_key", "change": {"actions": [], "after": 1}}]},
+    ],
+)
 def test_something_else_than_a_plan_is_an_error(plan: Any) -> None:
     with pytest.raises(CommandError, match="This is no plan"):
         usage_of(plan)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        ("aws_wafv2_web_acl", {"scope": "REGIONAL"}, "the value `rule`"),
+        ("aws_api_gateway_stage", {}, "the value `cache_cluster_enabled`"),
+        ("aws_kinesis_stream", {"stream_mode_details": [], "shard_count": 1}, "a value"),
+        (
+            "aws_kinesis_stream",
+            {"stream_mode_details": [{"stream_mode": "PROVISIONED"}], "shard_count": 10**400},
+            "a value",
+        ),
+        ("aws_rds_cluster", {}, "the value `serverlessv2_scaling_configuration`"),
+        ("aws_scheduler_schedule", {"name": "poll.x", "schedule_expression": "rate(0 minutes)"}, "a value"),
+        ("aws_lambda_function", {"snap_start": [{}], "memory_size": "many"}, "a value"),
+    ],
+)
+def test_a_plan_without_a_value_that_decides_a_cost_is_an_error(kind: str, values: Any, message: str) -> None:
+    """Terraform leaves a value out of a plan if it is unknown until the apply."""
+    plan = plan_of((kind, values))
+    plan["resource_changes"][0]["address"] = f"module.shop.{kind}.this"
+    with pytest.raises(CommandError, match=rf"The plan lacks {message} of module\.shop\.{kind}\.this, which decides"):
+        usage_of(plan)
+
+
+def test_an_unknown_type_of_any_kind_is_named() -> None:
+    assert not_priced(usage_of(plan_of(([1], {}), (None, {})))) == ["None", "[1]"]  # type: ignore[arg-type]
 
 
 def test_a_forgotten_resource_costs_nothing_here() -> None:
@@ -279,7 +344,9 @@ def test_another_price_replaces_one_of_the_file() -> None:
     assert price_list().prices["aurora_acu_hour"].usd == 0.12
 
 
-@pytest.mark.parametrize("text", ["", "cache.r6g.large", "cache.r6g.large=", "cache.r6g.large=-1", "x=1", "cache=1"])
+@pytest.mark.parametrize(
+    "text", ["", "cache.r6g.large", "cache.r6g.large=", "cache.r6g.large=-1", "x=1", "cache=1", f"trace={10**400}"]
+)
 def test_a_price_in_another_form_is_an_error(text: str) -> None:
     with pytest.raises(CommandError, match=f"--price {re.escape(text)}: "):
         price_list().with_prices([text])
@@ -336,21 +403,45 @@ def test_cost_of_an_empty_queue() -> None:
 
 
 def test_cost_of_a_source() -> None:
-    """Per month 43,800 polls: 1.17 $ of Lambda, 3.00 $ of metrics, 0.44 $ of S3 in two Regions, 0.24 $ for the rest."""
-    assert price_list().cost(usage_of_source(2)) == pytest.approx(4.85, abs=0.01)
-    assert 4 < price_list().cost(usage_of_source(1)) < 5
+    """Per month 43,800 polls: Lambda 0.0088 + 1.1680, ten metrics 3.00, and 87,600 documents in two Regions 0.438.
+
+    The schedule 0.0438, 219,000 writes 0.1369, logs 0.0548, and as many traces as polls 0.219.
+    """
+    assert price_list().cost(usage_of_source(2)) == pytest.approx(5.0693, abs=0.0005)
+    # One Region: a document 0.219 and a write 0.0274 fewer for each poll
+    assert price_list().cost(usage_of_source(1)) == pytest.approx(4.8229, abs=0.0005)
 
 
 def test_cost_of_a_heartbeat() -> None:
-    """43,800 rows: 0.04 $ of the schedule, 0.05 $ of writes, 0.03 $ of runs and logs, and 0.30 $ of a metric."""
+    """43,800 rows in each of two Regions: the schedule 0.0438, 87,600 writes 0.0548, and a metric 0.30.
+
+    87,600 runs of `publish`: requests 0.0175, 1,752 GB-seconds 0.0234, logs 0.0438, traces 0.438.
+    """
     heartbeat = {"name": "heartbeat", "schedule_expression": "rate(1 minute)"}
-    assert monthly(("aws_scheduler_schedule", heartbeat)) == pytest.approx(0.43, abs=0.01)
+    assert monthly(("aws_scheduler_schedule", heartbeat)) == pytest.approx(0.9213, abs=0.0005)
 
 
 def test_cost_of_a_probe() -> None:
-    """43,800 runs: 0.31 $ of requests to the API, 0.30 $ of a metric, 0.04 $ of the schedule and 0.07 $ of Lambda."""
+    """43,800 runs with two requests to the API each: 0.3066, and their access log 0.0285.
+
+    The schedule 0.0438, a metric 0.30, Lambda 0.0088 + 0.0365, its log 0.0219, and three traces of each run 0.657.
+    """
     probe = {"name": "probe", "schedule_expression": "rate(1 minute)"}
-    assert monthly(("aws_scheduler_schedule", probe)) == pytest.approx(0.72, abs=0.01)
+    assert monthly(("aws_scheduler_schedule", probe)) == pytest.approx(1.4030, abs=0.0005)
+
+
+def test_cost_of_the_freshness_of_sources() -> None:
+    """43,800 runs: the schedule 0.0438, Lambda 0.0088 + 0.1168, log 0.0219, traces 0.219."""
+    freshness = {"name": "freshness", "schedule_expression": "rate(1 minute)"}
+    assert monthly(("aws_scheduler_schedule", freshness)) == pytest.approx(0.4103, abs=0.0005)
+
+
+@pytest.mark.parametrize("name", ["poll.x", "sweep.x", "freshness", "heartbeat", "probe", "daily"])
+def test_x_ray_records_every_run_of_a_schedule(name: str) -> None:
+    """There is fewer than one a second."""
+    schedule = {"name": name, "schedule_expression": "rate(1 minute)"}
+    usage = usage_of(plan_of(("aws_scheduler_schedule", schedule)))["aws_scheduler_schedule"]
+    assert usage.quantities["trace"] >= usage.quantities["lambda_request"] >= HOURS * 60
 
 
 def test_a_source_has_as_many_metrics_as_poll_sends() -> None:
@@ -386,14 +477,42 @@ def test_runs_of_a_schedule(expression: str, runs: float) -> None:
         ("reads of an item", 4.824),
         # Lambda 0.20 + 0.40, ten read units 1.25, 51 KB of transfer 4.59
         ("lists of 50 items", 10.715),
-        # Lambda 0.20 + 0.333 + 0.28, logs 0.85, traces 0.25, Firehose 0.138, items 1.375, document 5, transfer 0.063
-        ("writes", 11.991),
-        ("changes at a back office", 6.807),
-        ("changes, in a second Region", 6.537),
+        # API 3.50; `write` 0.20 + 0.3333 with its logs 0.85 and traces 0.25; `publish` 0.20 + 0.2667 with its log 0.20
+        # and traces 0.25; `apply` 0.0133; Firehose 0.1383, items 0.0625 + 1.25, document 5.00, transfer 0.063
+        ("writes", 12.5771),
+        # `publish` 0.9167, `apply` 0.0133, Kinesis 0.014, Firehose 0.1383, items 0.0625 + 1.25, document 5.00
+        ("changes at a back office", 7.3948),
+        # `publish` 0.9167, items 1.25, document 5.00, transfer 0.02
+        ("changes, in a second Region", 7.1867),
     ],
 )
 def test_cost_of_a_million(title: str, cost: float) -> None:
     assert price_list().cost(REQUESTS[title]) * 1e6 == pytest.approx(cost, abs=0.002)
+
+
+def test_a_page_ends_at_a_mebibyte() -> None:
+    """Of 200 items of 10 KB, a page has at most 1,034 KB. 1,035 KB of transfer are 93.15 $ a million at first."""
+    assert PAGE_BYTES == PAGE_KB * 1024
+    sizes = Sizes(10, 200)
+    for lists in (
+        requests(sizes)["lists of 200 items"],
+        private_requests(sizes)["lists of 200 items from the database"],
+    ):
+        assert lists["transfer_out_gb"] * 1e6 == pytest.approx(1035)
+    # A shorter list isn't cut: 100 items of 10 KB.
+    assert requests(Sizes(10, 100))["lists of 100 items"]["transfer_out_gb"] * 1e6 == pytest.approx(1001)
+    assert requests(sizes)["lists of 200 items"]["dynamodb_read"] == 0.5 * (259 + 7)
+
+
+def test_a_change_stream_bills_the_time_after_a_day_and_after_a_week() -> None:
+    """A change of 1 KB kept for ten days: six days and three days of GB-months, of which one has 730 hours."""
+    gigabytes = 1024 / 2**30
+    kept = change_stream(Sizes(), on_demand=True, retention_hours=240)
+    assert kept["kinesis_on_demand_gb_month"] == pytest.approx(gigabytes * 144 / 730)
+    assert kept["kinesis_long_gb_month"] == pytest.approx(gigabytes * 72 / 730)
+    with_shards = change_stream(Sizes(), retention_hours=240)
+    assert with_shards == {"kinesis_put": 1.0, "kinesis_long_gb_month": kept["kinesis_long_gb_month"]}
+    assert change_stream(Sizes()) == {"kinesis_put": 1.0}
 
 
 # --- The pages
@@ -418,8 +537,9 @@ def test_a_page_that_is_not_current_fails_the_check(tmp_path: Path, monkeypatch:
 
 def test_a_document_from_the_edge_costs_less_than_one_from_the_api() -> None:
     cost = price_list().cost
-    hit, checked, missed = (cost(quantities) for quantities in EDGE_REQUESTS.values())
+    hit, checked, missed, private_missed = (cost(quantities) for quantities in EDGE_REQUESTS.values())
     assert hit < checked < missed < cost(REQUESTS["reads of a document"]) / 2
+    assert missed < private_missed < cost(REQUESTS["reads of a document"])
     # 1 $ for a million requests, and 0.085 $ for each of 1.7 GB
     assert round(hit * 1e6, 4) == round(1 + 1.7 * 0.085, 4)
     # 0.60 $ for a million runs, and 0.00005001 $ for each of 375 GB-seconds

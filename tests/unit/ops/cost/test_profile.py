@@ -42,6 +42,7 @@ def test_an_empty_profile_has_the_defaults() -> None:
         ({"writes": {"clients": float("nan")}}, "writes.clients must be from 0"),
         ({"writes": {"clients": float("inf")}}, "writes.clients must be from 0"),
         ({"writes": {"clients": LARGEST * 10}}, "writes.clients must be from 0"),
+        ({"writes": {"clients": 10**400}}, "writes.clients must be from 0"),
         ({"writes": {"clients": True}}, "writes.clients must be a number."),
         ({"writes": {"clients": "1000"}}, "writes.clients must be a number."),
         ({"writes": {"clients": None}}, "writes.clients must be a number."),
@@ -65,6 +66,12 @@ def test_a_wrong_profile_is_an_error(values: Any, message: str) -> None:
         ("month.toml", b"reads = [", "isn't TOML"),
         ("month.json", b"{", "isn't JSON"),
         ("month.toml", b"\xff", "Can't read"),
+        ("month.json", b"[reads]\nitem = 1", "isn't JSON"),
+        ("month.JSON", b"[reads]\nitem = 1", "isn't JSON"),
+        ("month.toml", b"[reads]\nitem = 1" + b"0" * 5000, "too long a number"),
+        ("month.json", b'{"reads": {"item": 1' + b"0" * 5000 + b"}}", "too long a number"),
+        ("month.toml", b"a = " + b"[" * 5000, "too many nested brackets"),
+        ("month.json", b"[" * 100_000, "too many nested brackets"),
     ],
 )
 def test_a_file_that_is_no_profile_is_an_error(tmp_path: Path, name: str, text: bytes, message: str) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ops.cost.idle import usage_of
+from ops.cost.idle import require_priced, usage_of
 from ops.cost.stacks import FILE, plan_stacks
 
 
@@ -14,6 +14,8 @@ def plan(folder: Path) -> dict[str, Any]:
     :param folder: an empty folder
     """
     usage = {title: usage_of(stack) for title, stack in plan_stacks(folder).items()}
+    for kinds in usage.values():
+        require_priced(kinds)
     return {title: {kind: entry._asdict() for kind, entry in kinds.items()} for title, kinds in usage.items()}
 
 

@@ -1,17 +1,19 @@
 """The limits of AWS, and what a read and a write use of them."""
 
+import datetime as dt
 import re
-from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.console import ROOT
+from ops.cost.prices import OLDEST_MONTHS
 from ops.scale.capacity import (
     HEADROOM,
     PATHS,
     READ_PATHS,
+    SOURCE_PATH,
     WRITE_PATH,
     Limit,
     Path,
@@ -31,9 +33,13 @@ def path(name: str) -> Path:
     return named_path
 
 
-def test_the_limits_have_a_date_and_a_source_and_every_limit_is_used() -> None:
-    year, month = map(int, limits().date.split("-"))
-    assert date(2026, 1, 1) <= date(year, month, 1)
+def test_the_limits_are_less_than_a_year_old() -> None:
+    """This fails on purpose. Compare each limit with the page that it names, then set the date of limits.json."""
+    assert 0 <= limits().months_old(dt.date.today()) < OLDEST_MONTHS
+    assert limits()._replace(date="2026-11").months_old(dt.date(2027, 11, 1)) == OLDEST_MONTHS
+
+
+def test_the_limits_have_a_source_and_every_limit_is_used() -> None:
     for limit in limits().by_name.values():
         assert limit.source.startswith("https://docs.aws.amazon.com/") or (ROOT / limit.source).exists()
         assert limit.value > 0
@@ -73,6 +79,39 @@ def test_ten_requests_a_second_need_an_execution() -> None:
     needed = {use.limit.name: use.needed for use in uses(path("item_table"), 10_000)}
     assert needed["executions"] == 1_000
     assert needed["table_reads"] == 5_000
+
+
+def test_a_list_from_the_database_needs_a_hundredth_of_an_acu() -> None:
+    """1,000 a second need 10 ACU, and 15 with headroom. The default is one reader of 4."""
+    raised = {limit.name: value for limit, value in to_raise(path("database_list"), 1_000)}
+    assert raised["database_capacity"] == 15
+    assert 400 * path("database_list").uses["database_capacity"] == limits().by_name["database_capacity"].value
+    assert limits().by_name["database_capacity"].most == 15 * 256
+
+
+@pytest.mark.parametrize("path", [WRITE_PATH, SOURCE_PATH], ids=lambda path: path.name)
+def test_apply_reads_each_stored_item(path: Path) -> None:
+    """Half a unit for each of 100,000: 50,000 a second, and 72,000 with headroom."""
+    raised = {limit.name: value for limit, value in to_raise(path, 100_000)}
+    assert raised["table_reads"] == 72_000
+
+
+def test_one_poll_reads_one_source() -> None:
+    """docs/performance.md has 88 µs of a whole core for a change, and 1,024 MB are 0.58 of a core: 6,600 a second."""
+    measured = re.search(
+        r"\| 100,000 +\| +[\d.]+ \| +[\d,]+ \| +([\d.]+) \|", (ROOT / "docs/performance.md").read_text()
+    )
+    assert measured
+    assert limits().by_name["source_changes"].value == pytest.approx(0.58 / float(measured[1]) * 100_000, rel=0.05)
+    raised = {limit.name for limit, _ in to_raise(SOURCE_PATH, 10_000)}
+    assert "source_changes" in raised and "source_changes" not in {
+        limit.name for limit, _ in to_raise(SOURCE_PATH, 4_000)
+    }
+
+
+def test_the_function_at_the_edge_runs_after_each_document_from_s3() -> None:
+    raised = {limit.name: value for limit, value in to_raise(path("edge_miss"), 10_000)}
+    assert raised["edge_function_requests"] == 15_000
 
 
 @pytest.mark.parametrize(
