@@ -16,7 +16,7 @@ variables {
       name        = "write-errors"
       severity    = "page"
       effect      = "some writes fail."
-      first       = "ops/readplane status"
+      first       = "aws logs tail /aws/lambda/readplane-write --since 1h"
       description = "readplane-write fails. Look for the reason in /aws/lambda/readplane-write."
       metric = {
         namespace   = "AWS/Lambda"
@@ -75,12 +75,14 @@ run "metric_and_expression" {
       errors = <<-EOT
         readplane-write fails. Look for the reason in /aws/lambda/readplane-write.
         Clients: some writes fail.
-        First: ops/readplane status
+        Region: eu-central-1
+        First: aws logs tail /aws/lambda/readplane-write --since 1h --region eu-central-1
         Runbook: docs/runbooks/write-errors.md
       EOT
       lost   = <<-EOT
         Apply has handled fewer records than Firehose delivered. Replay the hours in question.
         Clients: some writes don't show.
+        Region: eu-central-1
         First: ops/readplane dead-letters list
         Runbook: docs/runbooks/write-log-records-lost.md
       EOT
@@ -113,7 +115,7 @@ run "metric_and_expression" {
 
   assert {
     condition     = { for key, alarm in output.alarms : key => "${alarm.alarm_description}\n" } == var.expected_texts
-    error_message = "Notifications say what is wrong, what clients notice, what to run first, and which runbook helps."
+    error_message = "Notifications say what is wrong, what clients notice, where, what to run first, and what helps."
   }
 
   assert {
@@ -532,6 +534,62 @@ run "unknown_severity" {
   }
 
   expect_failures = [var.alarms]
+}
+
+run "metric_of_dynamodb" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { throttled = {
+      name        = "throttled"
+      severity    = "ticket"
+      effect      = "none."
+      first       = "ops/readplane status"
+      description = "This alarm ignores missing data, as CloudWatch does with a metric of DynamoDB."
+      expression = {
+        id      = "sum"
+        label   = "Sum"
+        text    = "FILL(errors, 0)"
+        metrics = { errors = { namespace = "AWS/DynamoDB", metric_name = "E", dimensions = {}, statistic = "Sum" } }
+      }
+      periods      = { seconds = 60, evaluated = 15, breaching = 5 }
+      threshold    = 0
+      missing_data = "ignore"
+    } }
+  }
+
+  assert {
+    condition     = output.alarms["throttled"].treat_missing_data == "ignore"
+    error_message = "The alarm says what CloudWatch does."
+  }
+}
+
+run "missing_data_of_dynamodb_that_counts" {
+  command = plan
+
+  module {
+    source = "./modules/alarm"
+  }
+
+  variables {
+    alarms = { throttled = {
+      name         = "throttled"
+      severity     = "ticket"
+      effect       = "none."
+      first        = "ops/readplane status"
+      description  = "CloudWatch would ignore missing data, so this alarm would stay on."
+      metric       = { namespace = "AWS/DynamoDB", metric_name = "E", dimensions = {}, statistic = "Sum" }
+      periods      = { seconds = 60, evaluated = 15, breaching = 5 }
+      threshold    = 0
+      missing_data = "notBreaching"
+    } }
+  }
+
+  expect_failures = [aws_cloudwatch_metric_alarm.this]
 }
 
 run "text_that_is_too_long" {

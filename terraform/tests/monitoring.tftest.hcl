@@ -422,6 +422,26 @@ run "without_key_sources_and_recipients" {
   }
 }
 
+run "in_the_replica_region" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    is_replica           = true
+    alarms_with_commands = ["readplane-quarantine", "readplane-stale-currencies", "readplane-breaker-open-currencies"]
+  }
+
+  assert {
+    condition = alltrue([
+      for name in var.alarms_with_commands : strcontains(output.alarms[name].alarm_description, " --replica\n")
+    ])
+    error_message = "The commands in a notification work in the replica Region."
+  }
+}
+
 run "tickets_go_elsewhere" {
   command = plan
 

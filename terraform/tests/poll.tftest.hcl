@@ -597,3 +597,22 @@ run "unkeyed_in_a_vpc_and_without_secrets" {
     error_message = "alarms = false creates no alarm."
   }
 }
+
+run "alarms_in_the_replica_region" {
+  command = plan
+
+  module {
+    source = "./modules/poll"
+  }
+
+  variables {
+    first_region = "eu-west-1"
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in module.alarms[0].alarms : strcontains(alarm.alarm_description, "sources list --replica\n")
+    ])
+    error_message = "The commands in a notification work in the replica Region, which isn't the first one."
+  }
+}

@@ -2,8 +2,8 @@
 
 MiniStack's evaluator ignores dimensions, M of N, missing data and metric maths, so it can't show whether an alarm
 fires. This one knows the parts of CloudWatch that the stack's alarms use, and refuses everything else. Its sources are
-two pages of the CloudWatch User Guide: "Using Amazon CloudWatch alarms" (how an alarm's state is evaluated) and "Using
-metric math".
+two pages of the CloudWatch User Guide, "Using Amazon CloudWatch alarms" (how an alarm's state is evaluated) and "Using
+metric math", and ``PutMetricAlarm`` in the API Reference (what missing data of DynamoDB counts as).
 
 AWS leaves two things open. An evaluation takes both as parameters, so that a test can try every possibility:
 
@@ -58,6 +58,7 @@ class Alarm:
     :param period: the length of a period in seconds.
     :param evaluated: how many of the newest periods the alarm evaluates (N).
     :param breaching: how many of them must breach the threshold (M).
+    :param missing_data: what the alarm says that missing data counts as.
     """
 
     name: str
@@ -77,6 +78,12 @@ class Alarm:
             return value > self.threshold
         assert self.comparison == "LessThanThreshold", self.comparison
         return value < self.threshold
+
+    @property
+    def treatment(self) -> str:
+        """What CloudWatch treats missing data as. With a metric of DynamoDB, it ignores what the alarm says."""
+        namespaces = {query.metric.namespace for query in self.queries.values()}
+        return "ignore" if "AWS/DynamoDB" in namespaces else self.missing_data
 
 
 @dataclass(slots=True)
@@ -172,14 +179,14 @@ def evaluate(alarm: Alarm, points: Sequence[float | None], state: State) -> Stat
     if len(found) >= alarm.evaluated:  # missing data doesn't count
         return "ALARM" if sum(found[-alarm.evaluated :]) >= alarm.breaching else "OK"
     missing = alarm.evaluated - len(found)
-    if alarm.missing_data in ("breaching", "notBreaching"):
-        filled = missing if alarm.missing_data == "breaching" else 0
+    if alarm.treatment in ("breaching", "notBreaching"):
+        filled = missing if alarm.treatment == "breaching" else 0
         return "ALARM" if sum(found) + filled >= alarm.breaching else "OK"
     if sum(found) >= alarm.breaching:
         return "ALARM"
     if not all(found):
         return "OK"
-    if alarm.missing_data == "ignore":
+    if alarm.treatment == "ignore":
         return state
     # With `missing`, AWS documents an alarm if the oldest period breaches and no newer one has data.
     return "ALARM" if points[0] is not None else "INSUFFICIENT_DATA"
@@ -192,7 +199,7 @@ def _state_without_data(alarm: Alarm, state: State) -> State:
         "ignore": state,
         "missing": "INSUFFICIENT_DATA",
     }
-    return states_without_data[alarm.missing_data]
+    return states_without_data[alarm.treatment]
 
 
 class MathsError(Exception):

@@ -1,6 +1,7 @@
 """docs/failures.md names tests and runbooks that exist, and each runbook has the same parts."""
 
 import ast
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from botocore import xform_name
 
 from ops.cli.main import main
+from ops.cli.sources import describe_state
 from ops.console import ROOT
 
 RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
@@ -145,6 +147,47 @@ def test_the_commands_of_the_aws_cli_exist(path: Path) -> None:
         else:
             assert operation in operations(service), command
             assert options <= operations(service)[operation], command
+
+
+OF_ONE_REGION = re.compile(r"ops/readplane\s+(?:quarantine|checkpoint|sources)\s+(?!try|check\b|move)[a-z]")
+"""A command of the operator's tool that works in one Region: without --replica, in the primary one."""
+
+
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_a_runbook_with_a_command_of_one_region_says_to_set_the_region_first(path: Path) -> None:
+    """Both Regions have functions and queues of the same names, so nobody notices a command in the wrong Region."""
+    text = path.read_text()
+    introduction = text.partition("## ")[0].replace("\n", " ")
+    needs_region = any("--region" not in command for command in aws_commands(text)) or OF_ONE_REGION.search(text)
+    assert ("[Set the Region](../operate.md#set-the-region) first." in introduction) == bool(needs_region)
+
+
+def test_the_page_says_how_to_set_the_region_of_every_kind_of_command() -> None:
+    section = (ROOT / "docs/operate.md").read_text().partition("### Set the Region\n")[2].partition("\n### ")[0]
+    assert "AWS_REGION" in section
+    commands = {
+        name: any("--replica" in option.opts for command in group.commands.values() for option in command.params)
+        for name, group in main.commands.items()
+        if isinstance(group, click.Group)
+    }
+    assert {name for name, has_option in commands.items() if has_option} == set(
+        re.findall(r"(?:ops/readplane |`)(quarantine|sources|checkpoint)`", section)
+    )
+    outputs = {output for path in RUNBOOKS for output in re.findall(r"output -raw (\w+)", path.read_text())}
+    for output in outputs:
+        name = output.removeprefix("replica_")
+        assert f"`{name}`" in section, f"{output} is of one Region"
+        assert f'output "replica_{name}" {{' in (ROOT / "terraform/outputs.tf").read_text()
+
+
+def test_the_runbook_of_an_old_source_names_every_state_of_it() -> None:
+    """Each state stands in the docstring's table, in back quotes if it has variants or a number."""
+    states = re.findall(r"^\| (?:is|has) .+ \| (.+) \|$", inspect.getdoc(describe_state) or "", re.M)
+    assert len(states) == 6 and states[-1] == "fine"
+    remedy = (ROOT / "docs/runbooks/stale.md").read_text().partition("## Remedy")[2]
+    for state in states[:-1]:
+        (name, *_) = re.findall("`([^`]+)`", state) or [state]
+        assert f"`{name}`" in remedy, name
 
 
 def test_the_table_of_alarms_and_the_runbooks_fit_together() -> None:

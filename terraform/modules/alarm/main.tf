@@ -13,6 +13,11 @@ locals {
   # CloudWatch takes these statistics in another attribute than percentiles, such as p99.
   statistics = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]
 
+  # Key of each alarm -> the namespaces of its metrics.
+  namespaces = { for key, alarm in var.alarms : key => concat(
+    alarm.metric[*].namespace, try(values(alarm.expression.metrics)[*].namespace, []),
+  ) }
+
   # Key of each alarm -> the statistic of its metric, which is null in an alarm with an expression; and whether this
   # statistic is a percentile.
   watched_statistics = { for key, alarm in var.alarms : key => one(alarm.metric[*].statistic) }
@@ -21,12 +26,23 @@ locals {
   }
 }
 
+data "aws_region" "current" {}
+
 locals {
+  region = data.aws_region.current.name
+
+  # Key of each alarm -> its first command. Both Regions have functions, queues and streams of the same names, so a
+  # command of the AWS CLI in the wrong Region would succeed and show what isn't wrong.
+  first = { for key, alarm in var.alarms : key => join(" ", concat(
+    [alarm.first], startswith(alarm.first, "aws ") ? ["--region", local.region] : [],
+  )) }
+
   # Key of each alarm -> what a notification says. The text ends with what to do first, so that it needs no other page.
   descriptions = { for key, alarm in var.alarms : key => join("\n", [
     alarm.description,
     "Clients: ${alarm.effect}",
-    "First: ${alarm.first}",
+    "Region: ${local.region}",
+    "First: ${local.first[key]}",
     "Runbook: docs/runbooks/${coalesce(alarm.runbook, alarm.name)}.md",
   ]) }
 
@@ -95,11 +111,21 @@ resource "aws_cloudwatch_metric_alarm" "this" {
     }
   }
 
-  # CloudWatch refuses a longer text.
   lifecycle {
+    # CloudWatch refuses a longer text.
     precondition {
       condition     = length(local.descriptions[each.key]) <= 1024
       error_message = "Shorten the texts of the alarm ${each.value.name}: together they may have 1,024 characters."
+    }
+
+    # "Alarms that evaluate metrics in the AWS/DynamoDB namespace always ignore missing data even if you choose a
+    # different option": https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    precondition {
+      condition     = !contains(local.namespaces[each.key], "AWS/DynamoDB") || each.value.missing_data == "ignore"
+      error_message = <<-EOT
+        Set missing_data of the alarm ${each.value.name} to ignore: CloudWatch ignores missing data of DynamoDB. Compute
+        the alarm from FILL(metric, 0), or else it stays on when DynamoDB emits nothing any more.
+      EOT
     }
   }
 }

@@ -11,9 +11,9 @@ variable "alarms" {
     - name: the rest of the alarm's name, after the stack name.
     - severity: `page` if clients notice the fault, or if data may be lost before the next working day. Otherwise
       `ticket`.
-    - description: says what is wrong and what to look at. Notifications contain it, and the next three.
+    - description: says what is wrong and what to look at. Notifications contain it, the next three and the Region.
     - effect: what clients notice, after the word "Clients:".
-    - first: the first command to run.
+    - first: the first command to run. The module adds the Region to a command of the AWS CLI.
     - runbook: name of the file in docs/runbooks, without the ending; the alarm's name if it is null.
     - metric: the metric that the alarm watches; null if it watches an expression.
     - expression: the metric maths that the alarm watches; null if it watches a metric. `text` is the expression that
@@ -22,7 +22,7 @@ variable "alarms" {
     - periods: the length of a period in seconds, how many of the newest periods the alarm evaluates, and how many of
       these must breach the threshold. Without `breaching`, all of them must.
     - missing_data: what a period without data counts as: breaching, notBreaching, ignore or missing. `ignore` keeps the
-      alarm's state while there is no data at all.
+      alarm's state while there is no data at all. With a metric of DynamoDB, CloudWatch knows only `ignore`.
     - notifies_ok: whether the alarm also notifies when it stops.
   EOT
   type = map(object({

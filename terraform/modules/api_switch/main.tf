@@ -25,6 +25,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_description = join("\n", [
     "An operator leads clients away from ${var.leaves}. To lead them back, run the first command.",
     "Clients: Route 53 leads none to the API in ${var.leaves}.",
+    "Region: ${data.aws_region.current.name}",
     "First: ${local.command} 0",
     "Runbook: docs/runbooks/leave.md",
   ])

@@ -79,8 +79,8 @@ module "alarms" {
       description = join(" ", [
         "Lambda gave up a batch of the change stream after six hours, so some items are old. Run ops/readplane",
         "dead-letters list, remove the cause, then run ops/readplane dead-letters redrive. If the list is empty,",
-        "Lambda couldn't store the batch: check the role of ${var.apply.function_name}, then run ops/readplane sources",
-        "reset.",
+        "Lambda couldn't store the batch: check the role of ${var.apply.function_name}, then reset the sources as the",
+        "runbook says.",
       ])
 
       expression = {

@@ -5,6 +5,7 @@
 # https://docs.aws.amazon.com/waf/latest/developerguide/waf-metrics.html
 locals {
   rate_rules = [for rule in ["rate_ip", "rate_token"] : rule if contains(keys(local.own_rules), rule)]
+  refuses    = anytrue([for rule in local.rate_rules : local.own_rules[rule].mode == "block"])
   watched    = var.alarms && length(local.rate_rules) > 0
 
   # A rule that only counts emits another metric than one that refuses.
@@ -29,8 +30,8 @@ module "alarms" {
     rate = {
       name     = "firewall-rate"
       severity = "ticket"
-      effect   = "clients that send too much get a 429 or a 403."
-      first    = "aws logs tail ${local.log_group} --region us-east-1 --since 1h"
+      effect   = local.refuses ? "clients that send too much get a 429 or a 403." : "none. The rules only count."
+      first    = "aws logs tail ${local.log_group} --since 1h"
       description = join(" ", [
         "Clients send more requests to the edge than the firewall allows each of them. Look in the log",
         "${local.log_group} (us-east-1) who they are. If they are honest, raise firewall.rate; if not, add them to",

@@ -12,11 +12,11 @@ module "staleness" {
     name     = "stale-${name}"
     severity = "page"
     effect   = "they read old data, which responses mark as stale."
-    first    = "ops/readplane sources list"
+    first    = "ops/readplane sources list${local.replica_option}"
     runbook  = "stale"
     description = join(" ", [
       "The data of ${name} is older than its budget of ${source.staleness_budget} seconds, or its age is unknown.",
-      "Reads go on. To see the state of each source, run ops/readplane sources list.",
+      "Reads go on. The first command shows the state of each source.",
     ])
 
     metric = {
@@ -46,11 +46,11 @@ module "source_quarantine" {
     name     = "quarantine-${name}"
     severity = "ticket"
     effect   = "some items are missing or old."
-    first    = "ops/readplane quarantine list --source ${name}"
+    first    = "ops/readplane quarantine list --source ${name}${local.replica_option}"
     runbook  = "quarantine-source"
     description = join(" ", [
       "Records of ${name} are in quarantine, because poll couldn't turn them into valid changes. Their items are",
-      "missing or old. To see why, run ops/readplane quarantine list. Redrive the records after the repair.",
+      "missing or old. The first command shows why. Redrive the records after the repair.",
     ])
 
     metric = {
@@ -122,7 +122,7 @@ module "overlap_missed" {
     description = join(" ", [
       "The back office of ${name} left out the newest record, although poll asked for its time again. So it may leave",
       "out changes too. Does it read the cursor as local time? Set cursor.zone, or raise lag_seconds. Then run",
-      "ops/readplane sources reset ${name}.",
+      "ops/readplane sources reset ${name}${local.replica_option}.",
     ])
 
     metric = {
@@ -151,11 +151,11 @@ module "breaker_open" {
     name     = "breaker-open-${name}"
     severity = "ticket"
     effect   = "none, until the data is older than its budget and stale-${name} fires."
-    first    = "ops/readplane sources list"
+    first    = "ops/readplane sources list${local.replica_option}"
     runbook  = "breaker-open"
     description = join(" ", [
       "The back office of ${name} has failed several times in a row, so poll asks it only now and then. Reads go on.",
-      "To see the fault, run ops/readplane sources list. Is the back office up, and are its credentials valid?",
+      "The first command shows the fault. Is the back office up, and are its credentials valid?",
     ])
 
     metric = {
@@ -186,7 +186,7 @@ module "sweep_refused" {
     name     = "sweep-refused-${name}"
     severity = "ticket"
     effect   = "deleted items of the back office are still there."
-    first    = "ops/readplane sources list"
+    first    = "ops/readplane sources list${local.replica_option}"
     runbook  = "sweep-refused"
     description = join(" ", [
       "A sweep of ${name} deleted nothing, because it would have deleted more than max_deletes_percent allows, or",
@@ -276,10 +276,10 @@ module "apply_alarms" {
       name     = "quarantine"
       severity = "ticket"
       effect   = "some accepted changes don't show in reads."
-      first    = "ops/readplane quarantine list"
+      first    = "ops/readplane quarantine list${local.replica_option}"
       description = join(" ", [
-        "Apply put accepted changes in quarantine. They are kept whole there, but no item has them. To see why, run",
-        "ops/readplane quarantine list.",
+        "Apply put accepted changes in quarantine. They are kept whole there, but no item has them. The first command",
+        "shows why.",
       ])
 
       metric = {

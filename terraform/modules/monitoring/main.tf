@@ -4,6 +4,9 @@ data "aws_region" "current" {}
 locals {
   region = data.aws_region.current.name
 
+  # What an operator adds to the commands `quarantine` and `sources`, which work in the primary Region without it.
+  replica_option = var.is_replica ? " --replica" : ""
+
   # An alarm can notify five topics. The settings name at most four, so that one of the stack's own topics has room
   # beside them.
   max_topics = 5

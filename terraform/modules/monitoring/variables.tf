@@ -3,6 +3,12 @@ variable "name" {
   type        = string
 }
 
+variable "is_replica" {
+  description = "Whether this is the replica Region."
+  type        = bool
+  default     = false
+}
+
 variable "items_table" {
   description = "Name of the live items table."
   type        = string

@@ -1,4 +1,10 @@
 # The alarms on invocations of `poll` that are lost. Module monitoring has the alarms on each source.
+locals {
+  # What an operator adds to the command `sources`, which works in the primary Region without it. Only a stack that
+  # polls in two Regions has `poll` in the replica Region.
+  replica_option = coalesce(var.first_region, local.region) == local.region ? "" : " --replica"
+}
+
 module "alarms" {
   source = "../alarm"
   count  = var.alarms ? 1 : 0
@@ -14,7 +20,7 @@ module "alarms" {
       name     = "schedules-dropped"
       severity = "ticket"
       effect   = "none, until the data is older than its budget and stale-<source> fires."
-      first    = "ops/readplane sources list"
+      first    = "ops/readplane sources list${local.replica_option}"
       description = join(" ", [
         "Schedules can't invoke ${module.poll.function_name}, so no source is polled. Look at the role",
         "${aws_iam_role.scheduler.name} and at the account's quota of concurrent executions.",
@@ -39,11 +45,12 @@ module "alarms" {
       name     = "polls-dropped"
       severity = "ticket"
       effect   = "none, until the data is older than its budget and stale-<source> fires."
-      first    = "ops/readplane sources list"
+      first    = "ops/readplane sources list${local.replica_option}"
       description = join(" ", [
         "Lambda dropped an event of ${module.poll.function_name}, because it couldn't start the function within a",
         "minute or because the function failed. The next schedule polls again. If it was a sweep, run ops/readplane",
-        "sources run NAME --sweep. Look at the function's throttles, its concurrency and its log.",
+        "sources run NAME --sweep${local.replica_option}. Look at the function's throttles, its concurrency and its",
+        "log.",
       ])
 
       metric = {

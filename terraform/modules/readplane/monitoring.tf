@@ -84,6 +84,7 @@ module "replica_monitoring" {
   providers = { aws = aws.replica }
 
   name          = module.record.name
+  is_replica    = true
   items_table   = local.replica_items.name
   notify        = module.settings.notify
   tickets       = local.tickets.replica

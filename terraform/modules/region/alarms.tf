@@ -242,8 +242,9 @@ module "alarms" {
     }
 
     # Fires if DynamoDB throttles an items table or its index for several minutes. The functions retry, so a short
-    # throttle does no harm. DynamoDB emits these metrics only for a throttle, so missing data is calm. The metrics of
-    # the checkpoint table need no alarm: if `poll` can't read it, the alarm on the source's staleness fires.
+    # throttle does no harm. DynamoDB emits these metrics only for a throttle, and CloudWatch ignores missing data of
+    # DynamoDB. So the expression fills it with 0, or else the alarm would stay on for ever. The metrics of the
+    # checkpoint table need no alarm: if `poll` can't read it, the alarm on the source's staleness fires.
     items_throttled = {
       name     = "items-throttled"
       severity = "ticket"
@@ -258,19 +259,20 @@ module "alarms" {
       expression = {
         id    = "throttled"
         label = "Throttled requests"
-        text  = join(" + ", keys(local.throttle_metrics))
+        text  = join(" + ", [for key in keys(local.throttle_metrics) : "FILL(${key}, 0)"])
 
         metrics = local.throttle_metrics
       }
 
       periods      = { seconds = 60, evaluated = 15, breaching = 5 }
       threshold    = 0
-      missing_data = "notBreaching"
+      missing_data = "ignore"
     }
 
     # Fires if DynamoDB itself fails requests. The functions retry, so a short fault does no harm. DynamoDB emits the
-    # metric for each operation, and only for a failed request, so missing data is calm. The alarm leaves out a second
-    # table, because CloudWatch allows an expression ten metrics. DynamoDB's own faults seldom hit only one table.
+    # metric for each operation, and only for a failed request, so the expression fills missing data as above. The alarm
+    # leaves out a second table, because CloudWatch allows an expression ten metrics. DynamoDB's own faults seldom hit
+    # only one table.
     items_errors = {
       name     = "items-errors"
       severity = "ticket"
@@ -284,7 +286,7 @@ module "alarms" {
       expression = {
         id    = "failed"
         label = "Requests that DynamoDB failed"
-        text  = join(" + ", [for operation in local.items_operations : lower(operation)])
+        text  = join(" + ", [for operation in local.items_operations : "FILL(${lower(operation)}, 0)"])
         metrics = { for operation in local.items_operations : lower(operation) => {
           namespace   = "AWS/DynamoDB"
           metric_name = "SystemErrors"
@@ -295,7 +297,7 @@ module "alarms" {
 
       periods      = { seconds = 60, evaluated = 15, breaching = 5 }
       threshold    = 0
-      missing_data = "notBreaching"
+      missing_data = "ignore"
     }
 
     # Lambda emits the metric only when it invokes `publish`. So the alarm goes silent with a mapping that can't run,
@@ -550,6 +552,7 @@ resource "aws_cloudwatch_composite_alarm" "clients" {
   alarm_description = join("\n", [
     "Clients notice a fault of the API in this Region. The notification names the alarm that was first.",
     "Clients: requests fail or are slow, or nobody reaches the API.",
+    "Region: ${local.region}",
     "First: ops/readplane status",
     "Runbook: docs/runbooks/clients.md",
   ])

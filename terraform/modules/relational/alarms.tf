@@ -128,7 +128,7 @@ locals {
       first    = "ops/readplane status"
       description = join(" ", [
         "A reader of ${local.identifier} is more than 10 seconds behind the writer, so its lists show old items.",
-        "Compare the capacity of the instances in the dashboard, and raise relational.aurora.max_acu.",
+        "Compare the capacity of the writer and the readers in the dashboard, and raise relational.aurora.max_acu.",
       ])
 
       metric = {

@@ -1,10 +1,16 @@
 # The row of the dashboard about the database.
 locals {
+  # One line for the writer, and one for the reader that has the greatest capacity.
+  roles = concat(["WRITER"], var.aurora.readers == 0 ? [] : ["READER"])
+  capacities = [for role in local.roles :
+    ["AWS/RDS", "ServerlessDatabaseCapacity", "DBClusterIdentifier", local.identifier, "Role", role]
+  ]
+
   # Title of each widget -> its metrics, with their dimensions, and the statistic.
   widgets = [
     {
-      title   = "Capacity of the database: ACU of its instances"
-      metrics = [["AWS/RDS", "ServerlessDatabaseCapacity", "DBClusterIdentifier", local.identifier]]
+      title   = "Capacity of the database: ACU of the writer and of the readers"
+      metrics = local.capacities
       stat    = "Maximum"
     },
     {

@@ -1,6 +1,7 @@
 # Plans a stack with everything that has alarms, so that tests/unit/alarms can check the alarms that Terraform really
-# makes: two Regions, sources with and without a sweep, backends with and without an API key, an edge with a firewall,
-# one name of the API for both Regions, a cache and a database. caches.tftest.hcl has the other kinds of caches.
+# makes: two Regions that can poll, sources with and without a sweep, backends with and without an API key, an edge with
+# a firewall, one name of the API for both Regions, a cache and a database. caches.tftest.hcl has the other kinds of
+# caches.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -63,6 +64,12 @@ override_resource {
   values          = { uuid = "50000000-0000-4000-8000-000000000000" }
 }
 
+override_resource {
+  target          = module.replica_change_stream[0].aws_lambda_event_source_mapping.apply
+  override_during = plan
+  values          = { uuid = "60000000-0000-4000-8000-000000000000" }
+}
+
 # The topics of tickets. The mocked provider would give them the ARN of the topic of pages.
 override_resource {
   target          = module.monitoring[0].module.ticket_topic.aws_sns_topic.alarms
@@ -123,6 +130,9 @@ variables {
       staleness_budget = 7200
     }
   }
+
+  # The sources have alarms in both Regions.
+  poll = { in_replica = true }
 
   database_layer_zip = "tests/mocks/artefact.txt"
   relational         = { aurora = {} }

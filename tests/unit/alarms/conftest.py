@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.alarms.plan import Plan
-from tests.unit.stacks import ALARMS, CACHES, SECOND_TABLE, PlannedStacks
+from tests.unit.stacks import ALARMS, CACHES, FIREWALL, SECOND_TABLE, PlannedStacks
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,12 @@ def plan(planned_stacks: PlannedStacks) -> Plan:
 def two_tables(planned_stacks: PlannedStacks) -> Plan:
     """A plan of a Region with two items tables, which are no part of it."""
     return Plan(planned_stacks[SECOND_TABLE]["former_table"]["resource_changes"])
+
+
+@pytest.fixture(scope="session")
+def counting_firewall(planned_stacks: PlannedStacks) -> Plan:
+    """A plan of a firewall whose rules count and refuse nothing."""
+    return Plan(planned_stacks[FIREWALL]["everything_on"]["resource_changes"])
 
 
 @pytest.fixture(scope="session")

@@ -320,7 +320,7 @@ FAULTS: Mapping[str, Sequence[Fault]] = {
     "polls-dropped": [Fault({"AsyncEventsDropped": once(1)}, 6)],
     # A client that goes on for ten minutes. A single burst of requests is none of the operator's business.
     "*-firewall-rate": [Fault({"BlockedRequests": always(40)}, 16)],
-    # The operator sends one value, and the switch stays as it is.
+    # The operator sends one value, and the switch stays as it is until the operator sends 0.
     "leave-*": [Fault({"LeaveRegion": once(1)}, 3)],
     "*notifications-failed": [Fault({"NumberOfNotificationsFailed": once(1)}, 6)],
     "stale-prices": [
@@ -378,6 +378,28 @@ def record(alarm: Alarm, minutes: int, *, busy: bool, fault: Fault | None = None
             for value in emission(minute):
                 recording.add(identity, 60 * minute + second_of(identity), value)
     return recording
+
+
+ENDINGS: Mapping[str, Emission] = {
+    "ApproximateNumberOfMessagesVisible": always(0),
+    "LeaveRegion": always(0),
+}
+"""Metric -> what ends a fault that silence doesn't end.
+
+An operator empties the queue. SQS emits the number for six more hours. An operator turns the switch back.
+"""
+
+
+def record_end(alarm: Alarm, recording: Recording, minutes: range, *, busy: bool) -> None:
+    """Add to a recording the minutes after its last one, in which the fault is over.
+
+    :param busy: whether clients and back offices use the stack afterwards. Otherwise most metrics are silent.
+    """
+    for identity in {query.metric for query in alarm.queries.values()}:
+        emission = ENDINGS.get(identity.name, calm(identity, busy=busy))
+        for minute in minutes:
+            for value in emission(minute):
+                recording.add(identity, 60 * minute + second_of(identity), value)
 
 
 def second_of(identity: Metric) -> int:

@@ -66,6 +66,15 @@ def test_missing_data_counts_as_in_awss_tables(
             assert evaluate(alarm, points(text), before) == (state or before), treatment
 
 
+@pytest.mark.parametrize("treatment", ["breaching", "notBreaching", "ignore", "missing"])
+def test_missing_data_of_dynamodb_is_ignored_whatever_the_alarm_says(treatment: str) -> None:
+    queries = {"other": Query(ERRORS, "Sum"), "throttled": Query(metric("AWS/DynamoDB", "SystemErrors", {}), "Sum")}
+    alarm = replace(ALARM, queries=queries, missing_data=treatment)
+    before: State
+    for before in ("OK", "ALARM"):
+        assert evaluate(alarm, points("- - - - -"), before) == before
+
+
 FIRST: Series = {0: 30, 1: 20, 2: 0, 3: 0}
 SECOND: Series = {0: 20, 2: 20}
 

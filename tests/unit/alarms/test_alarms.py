@@ -10,8 +10,20 @@ import pytest
 
 from tests.fakes.alarm_evaluator import Alarm, Recording, states
 from tests.unit.alarms.emitted import apply, emitted
-from tests.unit.alarms.faults import FAULT, FAULTS, Emission, Fault, always, faults_of, nothing, once, record
+from tests.unit.alarms.faults import (
+    FAULT,
+    FAULTS,
+    Emission,
+    Fault,
+    always,
+    faults_of,
+    nothing,
+    once,
+    record,
+    record_end,
+)
 from tests.unit.alarms.plan import NAME, Plan, PlannedAlarm
+from tests.unit.alarms.test_calm_seeds import distinct_alarms
 from tests.unit.apply.support import MemoryCountedObjects
 
 pytestmark = pytest.mark.slow  # because Terraform plans the stack
@@ -73,6 +85,37 @@ def test_no_alarm_fires_while_the_stack_is_calm(plans: Sequence[Plan], busy: boo
             if minutes:
                 firing.append(f"{region} {alarm.name} in minute {minutes[0]}")
     assert not firing, firing
+
+
+def last_minute_in_alarm(alarm: Alarm, fault: Fault, over: int, extra: int, fills: bool, busy: bool) -> int:
+    """Return when an alarm is on for the last time, in minutes after the end of a fault that has fired it."""
+    minutes = over + (alarm.evaluated + extra + 2) * alarm.period // 60
+    recording = record(alarm, over, busy=fault.busy, fault=fault)
+    record_end(alarm, recording, range(over, minutes), busy=busy)
+    evaluations = states(alarm, recording, 60 * minutes, extra=extra, fills_empty=fills, since=60 * FAULT)
+    return max(seconds // 60 for seconds, state in evaluations if state == "ALARM") - over
+
+
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
+def test_each_alarm_stops_when_its_fault_is_over(plans: Sequence[Plan], busy: bool) -> None:
+    """It stops when CloudWatch no longer looks back to the fault. Then the next fault notifies again."""
+    lasting = []
+    for alarm in distinct_alarms(plans):
+        for number, fault in enumerate(faults_of(alarm)[1]):
+            for extra, fills in OPEN_QUESTIONS:
+                over = FAULT + fault.minutes + (extra + 1) * alarm.period // 60
+                minutes = last_minute_in_alarm(alarm, fault, over, extra, fills, busy)
+                if minutes > (alarm.evaluated + extra + 1) * alarm.period // 60:
+                    lasting.append(f"{alarm.name}: fault {number}, {extra} more periods, {fills}: {minutes} minutes")
+    assert not lasting, lasting
+
+
+def test_a_rate_rule_that_only_counts_opens_a_ticket_that_says_so(counting_firewall: Plan) -> None:
+    (planned,) = counting_firewall.alarms
+    assert "\nClients: none. The rules only count.\n" in planned.description
+    fault = Fault({"CountedRequests": always(40)}, 16)
+    minutes = FAULT + fault.minutes
+    assert minutes_in_alarm(planned.alarm, record(planned.alarm, minutes, busy=True, fault=fault), minutes, 2, True)
 
 
 def series_of(values: Mapping[str, Emission], alarm: Alarm, minutes: int) -> Recording:

@@ -95,6 +95,17 @@ def test_every_metric_of_a_dashboard_exists(plan: Plan) -> None:
     assert not problems(plan, watched_by_widgets(plan))
 
 
+def test_the_dashboard_shows_the_writer_and_the_readers_apart(plan: Plan) -> None:
+    """A reader with less capacity than the writer falls behind."""
+    for region in ("primary", "replica"):
+        roles = {
+            watched.dimensions.get("Role")
+            for watched in watched_by_widgets(plan)
+            if (watched.region, watched.name) == (region, "ServerlessDatabaseCapacity")
+        }
+        assert roles == {"WRITER", "READER"}
+
+
 def test_every_function_queue_stream_and_topic_has_an_alarm(plan: Plan) -> None:
     """A new function, queue, stream or topic needs an alarm, or else nobody hears of its faults.
 
@@ -156,17 +167,19 @@ def test_the_catalogue_notices_a_wrong_metric(
     assert len(found) == 1 and problem in found[0]
 
 
-def test_metrics_of_the_other_region_and_unknown_ones_of_the_stack_are_noticed(plan: Plan) -> None:
+def test_metrics_of_the_other_region_and_unknown_ones_of_the_stack_are_noticed(plan: Plan, two_tables: Plan) -> None:
     def watched(region: str, name: str, **dimensions: str) -> Watched:
         return Watched("an alarm", region, "Readplane", name, dimensions, "Sum")
 
     wrong = [
-        watched("replica", "Staleness", Stack=NAME, Source="prices"),
         watched("primary", "Staleness", Stack=NAME),
         watched("primary", "Staleness", Stack="other", Source="prices"),
         watched("primary", "Stalenes", Stack=NAME, Source="prices"),
     ]
     assert len(problems(plan, iter(wrong))) == len(wrong)
+    # The plan with two tables has one Region.
+    of_other_region = watched("replica", "Staleness", Stack=NAME, Source="prices")
+    assert not problems(plan, iter([of_other_region])) and problems(two_tables, iter([of_other_region]))
 
 
 def test_every_namespace_has_its_page_of_documentation() -> None:

@@ -10,9 +10,16 @@ from tests.unit.alarms.plan import NAME, Plan
 pytestmark = pytest.mark.slow  # because Terraform plans the stack
 
 TEXT = re.compile(
-    r"(?s)(.{60,})\nClients: (\S.*[.])\nFirst: ((?:ops/readplane|aws) \S.*)\nRunbook: docs/runbooks/([a-z-]+)[.]md"
+    r"(?s)(?P<description>.{60,})\nClients: (?P<effect>\S.*[.])\nRegion: (?P<region>[a-z0-9-]+)\n"
+    r"First: (?P<first>(?:ops/readplane|aws) [^\n]+)\nRunbook: docs/runbooks/(?P<runbook>[a-z-]+)[.]md"
 )
-"""The text of each alarm: what is wrong, what clients notice, the first command and the runbook."""
+"""The text of each alarm: what is wrong, what clients notice, the Region, the first command and the runbook."""
+
+REGIONS = {"primary": "eu-central-1", "replica": "eu-west-1", "edge": "us-east-1"}
+"""The Regions of the planned stack."""
+
+COMMANDS_OF_ONE_REGION = r"ops/readplane (?:quarantine|sources|checkpoint) (?!try)[^.,;\n]*"
+"""A command that works in the primary Region, unless it has the option --replica."""
 
 LONGEST_TEXT = 1024
 """How many characters CloudWatch takes."""
@@ -69,6 +76,24 @@ def test_every_alarm_says_what_clients_notice_and_what_to_do(plans: Sequence[Pla
             assert TEXT.fullmatch(text), f"{name}: {text}"
             assert len(text) <= LONGEST_TEXT, name
             assert "${" not in text, name
+
+
+def test_every_text_names_its_region_and_each_command_in_it_works_there(plan: Plan) -> None:
+    """Both Regions have functions and queues of the same names, so nobody notices a command in the wrong Region."""
+    texts = [(planned.region, planned.alarm.name, planned.description) for planned in plan.alarms]
+    texts += [(composite.region, composite.name, composite.description) for composite in plan.composite_alarms]
+    assert {region for region, *_ in texts} == REGIONS.keys()
+    found = set()
+    for region, name, text in texts:
+        fields = TEXT.fullmatch(text)
+        assert fields and fields["region"] == REGIONS[region], name
+        if fields["first"].startswith("aws "):
+            assert re.findall(r"--region (\S+)", fields["first"]) == [fields["region"]], name
+        for command in re.findall(COMMANDS_OF_ONE_REGION, text):
+            assert ("--replica" in command) == (region == "replica"), f"{name}: {command}"
+            found.add((region, " ".join(command.split()[1:3])))
+    commands = {"quarantine list", "sources list", "sources reset", "sources run"}
+    assert found == {(region, command) for region in ("primary", "replica") for command in commands}
 
 
 def test_every_alarm_of_a_region_has_a_name_of_its_own(plan: Plan) -> None:

@@ -12,7 +12,7 @@ from ops.local.postgres import start_postgres
 from readplane.stores.relational import lists
 from tests.unit.query.database import Database, connections_of_query
 from tests.unit.query.support import QueryService
-from tests.unit.read.support import ReadService
+from tests.unit.read.support import ReadService, fresh
 from tests.unit.support import NOW_MS, change
 
 ORDERS = "/items/orders"
@@ -39,6 +39,7 @@ class World:
         for service_with_items in (self.query, self.read):
             for entry in changes:
                 service_with_items.items.apply(entry)
+        self.query.items.sources["desk"] = fresh(0)._replace(fresh_as_of="2999-01-01T00:00:00.000Z")
         self.item = self.read(f"{ORDERS}/{{item_id}}", {"item_id": "p-1"})
         self.plain = self.query(ORDERS)
         assert self.item[0] == self.plain[0] == 200
@@ -53,6 +54,8 @@ class World:
             assert time.monotonic() - started < SLOWEST_SECONDS
             if status == 503:
                 assert (headers["Retry-After"], body["code"]) == ("20", "no_reader")
+            else:
+                assert "Readplane-Stale" not in headers, "the source is fresh, and the header says nothing of readers"
             responses.append((status, [item["id"] for item in body["items"]] if status == 200 else None))
             assert self.read(f"{ORDERS}/{{item_id}}", {"item_id": "p-1"}) == self.item
             assert self.query(ORDERS) == self.plain
@@ -84,10 +87,10 @@ def test_lists_are_503_while_the_servers_are_frozen(database: Database) -> None:
     assert world.lists() == SERVED
 
 
-def test_lists_are_stale_while_the_reader_is_behind_and_503_once_it_is_too_far_behind(
+def test_lists_are_old_while_the_reader_is_behind_and_503_once_it_is_too_far_behind(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader that is a little behind is better than none, so its lists are stale up to a limit."""
+    """A reader that is a little behind is better than none, so its lists are old up to a limit."""
     world = World(database)
     monkeypatch.setattr(lists, "MAX_LAG_SECONDS", 1.5)
     database.servers.pause_replay()
@@ -100,6 +103,22 @@ def test_lists_are_stale_while_the_reader_is_behind_and_503_once_it_is_too_far_b
     database.servers.wait_for_replay()
     without = [(status, [item_id for item_id in ids or () if item_id != "p-1"]) for status, ids in SERVED]
     assert world.lists() == without
+
+
+def test_a_reader_that_cannot_tell_its_lag_serves_old_lists(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aurora doesn't have the functions that tell the lag, and says so with this error of PostgreSQL."""
+    monkeypatch.setattr(lists, "_LAG", "CASE WHEN true THEN generate_series(1, 2) END::float8")
+    monkeypatch.setattr(lists, "MAX_LAG_SECONDS", 0.0)
+    world = World(database)
+    database.servers.pause_replay()
+    database.servers.execute("UPDATE readplane.orders SET deleted = true WHERE item_id = 'p-1'")
+    time.sleep(0.2)
+    assert world.lists() == SERVED, "the lists still have the deleted item"
+    database.servers.resume_replay()
+    database.servers.wait_for_replay()
+    assert "p-1" not in {item_id for _, ids in world.lists() for item_id in ids or ()}
 
 
 @pytest.fixture

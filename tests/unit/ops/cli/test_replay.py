@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import boto3
 import pytest
 
 from ops.cli.collection_stores import LiveFunction
+from ops.console import ROOT
 from ops.jobs import JobState
 from ops.queue_room import QueueRoom
 from readplane.apply.notifications import announced_objects
@@ -126,6 +128,15 @@ def test_the_options_choose_objects_and_marks(
 def test_a_wrong_command_line_is_refused(run: Run, words: tuple[str, ...], text: str) -> None:
     result = run("replay", *words, "--yes")
     assert result.exit_code == 2 and text in result.output and objects("config/") == []
+
+
+def test_the_command_of_the_runbook_works_after_sqs_has_deleted_the_dead_letters(replay: Run) -> None:
+    """SQS keeps a message for 14 days. The runbook leaves the times to the operator."""
+    text = (ROOT / "docs/runbooks/apply-dead-letters.md").read_text()
+    (command,) = re.findall(r"If the 14 days are over, .*`ops/readplane ([^`]+)`", text.replace("\n", " "))
+    words = command.replace("TIME", option(24 * 15), 1).replace("TIME", option(0)).split()
+    result = replay(*words)
+    assert result.exit_code == 0 and "replay: done. objects " in result.output, result.output
 
 
 def test_a_region_without_the_stack_is_refused(run: Run) -> None:
