@@ -22,7 +22,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -151,6 +151,27 @@ def job_options(
     return decorate
 
 
+def show_plan(command: str, steps: Sequence[str], options: JobOptions) -> None:
+    """Print what a command would do with --yes.
+
+    :param steps: a sentence for each step
+    """
+    if options.as_json:
+        click.echo(json.dumps({"command": command, "outcome": "planned", "steps": list(steps)}))
+        return
+    for step in steps:
+        click.echo(step)
+    click.echo("Repeat the command with --yes.")
+
+
+def show_nothing_to_do(command: str, reason: str, options: JobOptions) -> None:
+    """Print that a command has nothing to do, and why."""
+    if options.as_json:
+        click.echo(json.dumps({"command": command, "outcome": "done", "counts": {}}))
+    else:
+        click.echo(f"Nothing to do: {reason}.")
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn an error of AWS inside a `with` block into a CommandError, which quotes neither data nor URLs."""
@@ -244,13 +265,21 @@ class Job:
     key: the key of the job's state in S3
     """
 
-    def __init__(self, target: Target, store: _Store, state: JobState, options: JobOptions) -> None:
+    def __init__(
+        self,
+        target: Target,
+        store: _Store,
+        state: JobState,
+        options: JobOptions,
+        audited: Mapping[str, Any] | None = None,
+    ) -> None:
         self.id = job_id(state.command, state.arguments)
         self.key = state_key(state.command, state.arguments)
         self._target = target
         self._store = store
         self._state = state
         self._options = options
+        self._audited = audited or {}
         self._counts = Counter(state.counts)
         self._saved_at = time.monotonic()
         self._shown_at = self._saved_at
@@ -339,6 +368,15 @@ class Job:
         self._save_after(RENEW_SECONDS)
         self._check()
 
+    def confirm(self) -> None:
+        """Write the state now, to be sure that this process holds the lock. Call this before a step with no way back.
+
+        :raises JobStoppedError: if a signal asked the command to end
+        :raises JobTakenError: if another operator has taken the job over
+        """
+        self._save()
+        self._check()
+
     def say(self, text: str) -> None:
         """Print a line about the job's progress to the standard error."""
         click.echo(f"{self._state.command}: {text}", err=True)
@@ -367,7 +405,7 @@ class Job:
             self._target,
             state.command,
             self.id,
-            arguments=state.arguments,
+            arguments={**state.arguments, **self._audited},
             operator=state.operator,
             outcome=outcome,
             counts=dict(self._counts),
@@ -401,9 +439,8 @@ class Job:
                     continue
                 try:
                     self._save()
-                except CommandError as error:
-                    self._fault = error
-                    return
+                except CommandError:
+                    return  # the job's next call raises it again
                 except (ClientError, BotoCoreError):
                     continue  # the next attempt may succeed before the lock lapses
 
@@ -431,13 +468,23 @@ class Job:
             if self._fault:  # `_store` has read the new owner's ETag, so S3 would accept this write
                 raise self._fault
             self._state = self._state._replace(counts=dict(self._counts), saves=self._state.saves + 1)
-            self._store.write(self._state)
+            try:
+                self._store.write(self._state)
+            except CommandError as error:
+                self._fault = error
+                raise
             self._saved_at = time.monotonic()
 
 
 @contextmanager
 def open_job(
-    target: Target, command: str, arguments: Mapping[str, Any], options: JobOptions, *, repeatable: bool = True
+    target: Target,
+    command: str,
+    arguments: Mapping[str, Any],
+    options: JobOptions,
+    *,
+    repeatable: bool = True,
+    audited: Mapping[str, Any] | None = None,
 ) -> Iterator[Job]:
     """Lock a job, go on from its saved position, and write its end when the `with` block ends.
 
@@ -447,9 +494,10 @@ def open_job(
     :param command: the command's name, such as `replay`
     :param arguments: what makes this job another one than the next, as JSON; pass a hash of anything that is private
     :param repeatable: whether a job that is done begins anew if it is run again; otherwise that needs --restart
+    :param audited: more options for the audit object, which don't make this job another one
     :raises CommandError: if another operator runs the job, or the job is done and not repeatable
     """
-    job = _lock(target, command, arguments, options, repeatable=repeatable)
+    job = _lock(target, command, arguments, options, repeatable=repeatable, audited=audited)
     job.keep_lock()
     try:
         with _signals(job):
@@ -510,7 +558,15 @@ def _file_name(command: str) -> str:
     return command.replace(" ", "-")
 
 
-def _lock(target: Target, command: str, arguments: Mapping[str, Any], options: JobOptions, *, repeatable: bool) -> Job:
+def _lock(
+    target: Target,
+    command: str,
+    arguments: Mapping[str, Any],
+    options: JobOptions,
+    *,
+    repeatable: bool,
+    audited: Mapping[str, Any] | None,
+) -> Job:
     store = _Store(target, state_key(command, arguments))
     stored = store.read()
     now = rfc3339(int(time.time() * 1000))
@@ -532,7 +588,7 @@ def _lock(target: Target, command: str, arguments: Mapping[str, Any], options: J
         store.write(state)
     except JobTakenError as error:
         raise CommandError("Another operator has begun this job at the same moment. Nothing was changed.") from error
-    job = Job(target, store, state, options)
+    job = Job(target, store, state, options, audited)
     if state.started_at != now:
         job.say(f"goes on with the job of {state.started_at}.")
     return job

@@ -168,19 +168,21 @@ def live_function(target: Target, stack: RegionalStack, function: str, alias: st
     return LiveFunction(settings, published.timestamp(), answer["Timeout"])
 
 
-def declared_collections(target: Target) -> dict[str, Declared]:
+def declared_collections(target: Target, stacks: Sequence[RegionalStack] | None = None) -> dict[str, Declared]:
     """Return the collections that the stack's live functions know, by name.
 
     A collection is retired if `apply` and `publish` know it, but `read` doesn't.
 
+    :param stacks: the Regions to ask, at least one; None for all, which a lost Region makes impossible
     :raises CommandError: if the functions differ, because then `terraform apply` isn't complete
     """
     reads: dict[tuple[str, str], dict[str, str]] = {}
-    for stack in target.regions():
+    asked = target.regions() if stacks is None else stacks
+    for stack in asked:
         for function in ("publish", "apply", "read"):
             settings = live_function(target, stack, function).settings
             reads[stack.region, function] = {name: entry["read"] for name, entry in settings["collections"].items()}
-    applied, served = reads[target.region, "publish"], reads[target.region, "read"]
+    applied, served = reads[asked[0].region, "publish"], reads[asked[0].region, "read"]
     for (region, function), collections in reads.items():
         expected = served if function == "read" else applied
         differing = sorted(name for name in {*expected, *collections} if expected.get(name) != collections.get(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -57,28 +57,40 @@ def deploy(
         if names
     ]
     if yes:
-        _change(
-            target, regions, JobOptions(yes=True, as_json=as_json, take_over=take_over), None if stopping else order
-        )
+        options = JobOptions(yes=True, as_json=as_json, take_over=take_over)
+        audited = {
+            "region": region,
+            "functions": list(functions),
+            "at_once": at_once,
+            "backwards": backwards,
+            "stop": stopping,
+            "take_over": take_over,
+        }
+        _change(target, regions, options, audited, None if stopping else order)
         return
     _show([function for each in regions for function in each.read()], as_json=as_json)
 
 
 def _change(
-    target: Target, regions: Sequence[RegionalDeployments], options: JobOptions, order: Callable[..., Any] | None
+    target: Target,
+    regions: Sequence[RegionalDeployments],
+    options: JobOptions,
+    audited: Mapping[str, Any],
+    order: Callable[..., Any] | None,
 ) -> None:
     """Deploy in one Region after another, or stop what is running there. All runs on a stack have the same lock.
 
+    :param audited: the options of the command line, for the audit object
     :param order: deploys in one Region; None to stop what is running
     """
     # Each run reads the aliases, so it needs no saved position.
-    with open_job(target, "deploy", {}, options._replace(restart=True)) as job:
+    with open_job(target, "deploy", {}, options._replace(restart=True), audited=audited) as job:
         for each in regions:
             try:
                 if order is None:
-                    job.advance(None, stopped=len(deployments.stop(each, job.wait)))
+                    job.advance(None, stopped=len(deployments.stop(each, job.wait, job.say)))
                 else:
-                    job.advance(None, deployed=len(order(each, job.wait, job.say)))
+                    job.advance(None, deployed=len(order(each, job.wait, job.say, job.confirm)))
             except JobStoppedError as error:
                 raise JobStoppedError(
                     f"Stopped. What CodeDeploy has begun in {each.region} goes on. Run the same command again to watch "

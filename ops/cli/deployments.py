@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, NoReturn
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.cli.invoke import LIVE, FunctionError, call
 from ops.cli.target import Target
@@ -71,7 +71,14 @@ AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
 """AWS's own deployment configuration that sends all calls to the new version at once."""
 
 ROLLBACK = "codeDeployRollback"
-"""The creator of a deployment with which CodeDeploy undoes another one."""
+"""The creator of a deployment with which CodeDeploy undoes another one. CodeDeploy lists such a roll-back like every
+other deployment, and would stop it too. Then the bad version would stay with the clients.
+https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-rollback-and-redeploy.html
+https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_DeploymentInfo.html
+"""
+
+TOO_MANY = "DeploymentLimitExceededException"
+"""The error code with which CodeDeploy refuses a second deployment in a group, and one too many in the account."""
 
 BATCH = 25
 """How many deployments one request of BatchGetDeployments may name."""
@@ -87,8 +94,14 @@ REASONS = {
 
 State = Literal["up to date", "behind", "running", "stuck"]
 
+Say = Callable[[str], None]
+"""Says one line to the operator."""
+
 Wait = Callable[[float], None]
 """Waits for some seconds. It raises an error if the command must end."""
+
+Confirm = Callable[[], None]
+"""Raises an error if another operator has taken the command's job over."""
 
 
 class DeployedFunction(NamedTuple):
@@ -129,6 +142,11 @@ class DeployedFunction(NamedTuple):
         if self.share:
             return "stuck"
         return "up to date" if self.released == self.live else "behind"
+
+    @property
+    def moves(self) -> bool:
+        """Whether some clients get another version than the others, or soon will."""
+        return self.state in ("running", "stuck")
 
 
 class DeploymentError(CommandError):
@@ -237,29 +255,53 @@ class RegionalDeployments:
         options: dict[str, Any] = {}
         if at_once:
             options = {"deploymentConfigName": AT_ONCE, "overrideAlarmConfiguration": {"enabled": False, "alarms": []}}
-        response = self._codedeploy.create_deployment(
-            applicationName=self._application,
-            deploymentGroupName=function.group,
-            description=f"readplane deploy: from version {function.released} to {function.live}",
-            revision={
-                "revisionType": "AppSpecContent",
-                "appSpecContent": {"content": json.dumps({"version": 0.0, "Resources": [resource]})},
-            },
-            **options,
-        )
+        try:
+            response = self._codedeploy.create_deployment(
+                applicationName=self._application,
+                deploymentGroupName=function.group,
+                description=f"readplane deploy: from version {function.released} to {function.live}",
+                revision={
+                    "revisionType": "AppSpecContent",
+                    "appSpecContent": {"content": json.dumps({"version": 0.0, "Resources": [resource]})},
+                },
+                **options,
+            )
+        except ClientError as error:
+            # If a response is lost, boto3 repeats the request. CodeDeploy refuses that, because the deployment of the
+            # first request is running.
+            running = self.running(function.group) if error.response["Error"]["Code"] == TOO_MANY else None
+            if running is None:
+                raise
+            return running
         deployment: str = response["deploymentId"]
         return deployment
 
-    def stop(self, deployments: Sequence[str]) -> None:
-        """Stop deployments and roll them back. A deployment that has ended stays as it is."""
-        for deployment in deployments:
+    def running(self, group: str) -> str | None:
+        """Return the id of the deployment that is running in a deployment group. None if none is."""
+        listed = self._codedeploy.list_deployments(
+            applicationName=self._application, deploymentGroupName=group, includeOnlyStatuses=list(ACTIVE)
+        )
+        return next(iter(listed["deployments"]), None)
+
+    def stop(self, deployments: Mapping[str, str]) -> list[str]:
+        """Stop deployments and roll them back. A deployment that has ended, and a roll-back, stay as they are.
+
+        :param deployments: function -> the id of its deployment
+        :return: the functions whose deployment was stopped
+        """
+        stopped = []
+        for function, info in self._information(deployments).items():
+            if info.get("creator") == ROLLBACK:
+                continue
             try:
-                self._codedeploy.stop_deployment(deploymentId=deployment, autoRollbackEnabled=True)
+                self._codedeploy.stop_deployment(deploymentId=deployments[function], autoRollbackEnabled=True)
+                stopped.append(function)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "DeploymentAlreadyCompletedException":
                     raise
+        return stopped
 
-    def watch(self, deployments: Mapping[str, str], wait: Wait, say: Callable[[str], None]) -> dict[str, str]:
+    def watch(self, deployments: Mapping[str, str], wait: Wait, say: Say) -> dict[str, str]:
         """Wait until deployments have ended. If one fails, stop the others and roll them back.
 
         :param deployments: function -> the id of its deployment
@@ -278,8 +320,10 @@ class RegionalDeployments:
                     continue
                 del running[function]
                 reason = _failure(info)
+                if reason:
+                    say(f"{self.region}: {function}: rolled back, because {reason}")
                 if reason and not failed:
-                    self.stop(list(running.values()))
+                    self.stop(running)
                 if reason:
                     failed[function] = reason
             if running:
@@ -291,8 +335,7 @@ class RegionalDeployments:
         waited = 0.0
         while True:
             functions = self.read()
-            moving = any(function.state in ("running", "stuck") for function in functions)
-            if not moving or waited >= SETTLE_SECONDS:
+            if not any(function.moves for function in functions) or waited >= SETTLE_SECONDS:
                 return functions
             wait(WATCH_SECONDS)
             waited += WATCH_SECONDS
@@ -300,9 +343,6 @@ class RegionalDeployments:
     def _read(self, name: str, entry: Mapping[str, Any]) -> DeployedFunction:
         released, live = self._alias(entry["name"], entry["alias"]), self._alias(entry["name"], LIVE)
         weights: Mapping[str, float] = (released.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-        listed = self._codedeploy.list_deployments(
-            applicationName=self._application, deploymentGroupName=entry["group"], includeOnlyStatuses=list(ACTIVE)
-        )
         return DeployedFunction(
             region=self.region,
             application=self._application,
@@ -314,7 +354,7 @@ class RegionalDeployments:
             released=released["FunctionVersion"],
             live=live["FunctionVersion"],
             share=sum(weights.values()),
-            deployment=next(iter(listed["deployments"]), None),
+            deployment=self.running(entry["group"]),
         )
 
     def _alias(self, function: str, alias: str) -> Mapping[str, Any]:
@@ -352,7 +392,8 @@ def _failure(info: Mapping[str, Any]) -> str | None:
 def deploy(
     deployments: RegionalDeployments,
     wait: Wait,
-    say: Callable[[str], None],
+    say: Say,
+    confirm: Confirm,
     *,
     at_once: bool = False,
     backwards: bool = False,
@@ -381,13 +422,13 @@ def deploy(
     for stage in reversed(STAGES) if backwards else STAGES:
         names = [function.name for function in functions if function.name in stage and function.state != "up to date"]
         if names:
-            done += _deploy_stage(deployments, names, wait, say, at_once=at_once)
+            done += _deploy_stage(deployments, names, wait, say, confirm, at_once=at_once)
     _refuse_late(deployments)
     return done
 
 
 def _deploy_stage(
-    deployments: RegionalDeployments, names: Sequence[str], wait: Wait, say: Callable[[str], None], *, at_once: bool
+    deployments: RegionalDeployments, names: Sequence[str], wait: Wait, say: Say, confirm: Confirm, *, at_once: bool
 ) -> list[DeployedFunction]:
     """Bring the newest version of some functions to their clients, all at the same time. Return the functions."""
     functions = [function for function in deployments.read() if function.name in names]
@@ -397,10 +438,13 @@ def _deploy_stage(
     started = {function.name: function.deployment for function in functions if function.deployment}
     try:
         for function in behind:
+            confirm()  # whoever has taken the job over, perhaps to stop it, looked at what was running then
             say(f"{deployments.region}: {function.name}: from version {function.released} to {function.live}")
             started[function.name] = deployments.start(function, at_once=at_once or function.name in UNSHARED)
-    except ClientError:
-        deployments.stop([started[function.name] for function in behind if function.name in started])
+    except (ClientError, BotoCoreError):
+        # Ask what is running, because the deployment of a request without a response may be running too.
+        running = {function.name: deployments.running(function.group) for function in behind}
+        deployments.stop({name: deployment for name, deployment in running.items() if deployment})
         raise
     failed = deployments.watch(started, wait, say)
     settled = deployments.settle(wait)
@@ -409,19 +453,35 @@ def _deploy_stage(
     return [function for function in settled if function.name in names]
 
 
-def stop(deployments: RegionalDeployments, wait: Wait) -> list[DeployedFunction]:
-    """Stop the running deployments of a Region, roll them back, and return the functions that they were for."""
+def stop(deployments: RegionalDeployments, wait: Wait, say: Say) -> list[str]:
+    """Stop the running deployments of a Region, roll them back, and wait until that is done.
+
+    A roll-back that is running already goes on.
+
+    :return: the functions whose deployment was stopped
+    :raises DeploymentError: if a roll-back takes too long, or has left the clients with two versions
+    """
     running = {function.name: function.deployment for function in deployments.read() if function.deployment}
-    deployments.stop([deployment for deployment in running.values() if deployment])
-    functions = deployments.settle(wait) if running else []
-    return [function for function in functions if function.name in running]
+    if not running:
+        return []
+    stopped = deployments.stop(running)
+    for name in running:
+        outcome = "stopped" if name in stopped else "a roll-back is running, or it has ended"
+        say(f"{deployments.region}: {name}: {outcome}")
+    moving = [function.name for function in deployments.settle(wait) if function.name in running and function.moves]
+    if moving:
+        raise DeploymentError(
+            f"{deployments.region}: CodeDeploy hasn't finished yet with: {', '.join(moving)}. In some minutes, look at "
+            "the output of `deploy`. If it says `stuck`, remove the weights (docs/upgrading.md)."
+        )
+    return stopped
 
 
 def _await_ready(
     deployments: RegionalDeployments,
     functions: Sequence[DeployedFunction],
     wait: Wait,
-    say: Callable[[str], None],
+    say: Say,
     *,
     at_once: bool,
 ) -> None:
@@ -473,7 +533,7 @@ def _report_failures(
     on = f" On now: {', '.join(alarms)}." if alarms else ""
     old = [f"{function.name} ({function.released})" for function in functions if function.state == "behind"]
     new = [f"{function.name} ({function.live})" for function in functions if function.state == "up to date"]
-    moving = [function.name for function in functions if function.state in ("running", "stuck")]
+    moving = [function.name for function in functions if function.moves]
     rest = f" CodeDeploy hasn't finished yet with: {', '.join(moving)}. Run this command again." if moving else ""
     raise DeploymentError(
         f"{deployments.region}: the deployment of {first} was rolled back, because {reason}.{on} Clients get the old "

@@ -27,6 +27,9 @@ jsonencode({\
  reserved = merge(\
  { for f, x in var.functions : f => x.reserved_concurrency if try(x.reserved_concurrency, null) != null },\
  local.query_concurrency > 0 ? { query = local.query_concurrency } : {}),\
+ absent = { for role, polls in { primary = true, replica = var.poll.in_replica } : role => concat(\
+ polls && length(var.sources) > 0 ? [] : ["poll", "apply_stream"],\
+ try(var.cache.dax == null, false) || var.relational != null ? [] : ["feed"]) },\
  snap_start = [for f, x in var.functions : f if try(x.snap_start, false)],\
  alarms = var.alarms,\
  notify = var.notify,\
@@ -45,7 +48,10 @@ jsonencode({\
  has_aurora = try(var.relational.aurora, null) != null\
 })
 """
-"""The settings of a stack that the checks need, as HCL over its variables."""
+"""The settings of a stack that the checks need, as HCL over its variables.
+
+absent: the functions of the variable `functions` that a Region lacks (terraform/modules/region/concurrency.tf)
+"""
 
 MIN_CONCURRENCY = 100
 """With fewer concurrent executions than this, a few clients at once are throttled. A new account may have 10."""
@@ -111,7 +117,7 @@ def all_checks(settings: Settings, account: Account, clients: Clients) -> Iterat
     regions = [region for region in settings["regions"].values() if region]
     if settings["has_edge"] and EDGE_REGION not in regions:
         lambdas = clients("lambda", EDGE_REGION)
-        yield Probe(EDGE_REGION, "concurrency", lambda: check_concurrency(lambdas.get_account_settings(), {}))
+        yield Probe(EDGE_REGION, "concurrency", lambda: check_concurrency(lambdas, settings["name"], {}))
 
 
 def _account_checks(settings: Settings, account: Account, clients: Clients) -> Iterator[Probe]:
@@ -158,9 +164,11 @@ def _regional_checks(settings: Settings, account: Account, clients: Clients, rol
     lambdas, gateway, s3 = (clients(service, region) for service in ("lambda", "apigateway", "s3"))
     dynamodb = clients("dynamodb", region)
     buckets = [f"{name}-{kind}-{account.id}-{region}" for kind in ("write-log", "documents")]
+    absent = settings["absent"][role]
+    reserved = {function: count for function, count in settings["reserved"].items() if function not in absent}
     buckets += [f"{name}-site-{account.id}-{region}"] if settings["has_edge"] else []
     checks: dict[str, Check] = {
-        "concurrency": lambda: check_concurrency(lambdas.get_account_settings(), settings["reserved"]),
+        "concurrency": lambda: check_concurrency(lambdas, name, reserved),
         "code storage": lambda: check_code_storage(lambdas.get_account_settings()),
         "API Gateway": lambda: check_gateway(gateway.get_account(), settings["throttle_rate"]),
         "Firehose": lambda: check_firehose(region, settings["throttle_rate"]),
@@ -168,7 +176,7 @@ def _regional_checks(settings: Settings, account: Account, clients: Clients, rol
         "backups": lambda: check_backups(dynamodb, name_of_table(name, settings["items_generation"])),
     }
     if settings["snap_start"]:
-        functions = [f"{name}-{function.replace('_', '-')}" for function in settings["snap_start"]]
+        functions = [name_of_function(name, function) for function in settings["snap_start"]]
         checks["versions"] = lambda: check_versions(lambdas, functions)
     domain = settings["domains"].get(role)
     if domain:
@@ -266,24 +274,50 @@ def check_linked_roles(iam: Any, names: Sequence[str]) -> Result:
     return "ok", text, {"absent": absent}
 
 
-def check_concurrency(answer: Mapping[str, Any], reserved: Mapping[str, int]) -> Result:
-    """Check the quota of concurrent executions against what the functions reserve.
+def name_of_function(name: str, function: str) -> str:
+    """Return the name in AWS of a stack's function.
 
-    :param answer: Lambda's GetAccountSettings
+    :param name: the stack's name
+    :param function: the function's name in the variable `functions`
+    """
+    return f"{name}-{function.replace('_', '-')}"
+
+
+def check_concurrency(lambdas: Any, name: str, reserved: Mapping[str, int]) -> Result:
+    """Check the executions that nobody in the account has reserved against what the functions will reserve.
+
+    Other stacks and other teams may reserve some of the account's quota too.
+
+    :param name: the stack's name
     :param reserved: function -> the executions that it reserves
     """
-    quota = answer["AccountLimit"]["ConcurrentExecutions"]
+    limits = lambdas.get_account_settings()["AccountLimit"]
+    quota, free = limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
     total = sum(reserved.values())
-    values = {"quota": quota, "reserved": total}
-    more = f"aws service-quotas request-service-quota-increase {CONCURRENCY_QUOTA} --desired-value 1000"
-    if total and total + UNRESERVED > quota:
+    missing = total - sum(_reserved_already(lambdas, name_of_function(name, function)) for function in reserved)
+    values = {"quota": quota, "unreserved": free, "reserved": total}
+    target = max(1000, quota + missing)
+    more = f"aws service-quotas request-service-quota-increase {CONCURRENCY_QUOTA} --desired-value {target}"
+    if missing > 0 and free - missing < UNRESERVED:
         text = (
-            f"the functions reserve {total} of {quota} executions, and {UNRESERVED} must stay free: reserve fewer, or"
+            f"the functions reserve {missing} executions more, {free} of the account's {quota} are unreserved, and "
+            f"{UNRESERVED} must stay so: reserve fewer, or"
         )
         return "wrong", f"{text} {more}", values
     if quota < MIN_CONCURRENCY:
         return "wrong", f"only {quota} functions may run at once, so a few clients are throttled: {more}", values
     return "ok", f"{quota} functions may run at once" + (f", {total} reserved" if total else ""), values
+
+
+def _reserved_already(lambdas: Any, function: str) -> int:
+    """Return the executions that a function reserves now: 0 if it reserves none, or doesn't exist yet."""
+    try:
+        reserved: int = lambdas.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions", 0)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return 0
+    return reserved
 
 
 def check_code_storage(answer: Mapping[str, Any]) -> Result:

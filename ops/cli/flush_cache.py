@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, NamedTuple
 
 import click
@@ -13,7 +14,7 @@ from ops.cli.probes import Clients
 from ops.cli.status_probes import EDGE_REGION, resources_of
 from ops.cli.target import Chosen, Target
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job
+from ops.jobs import Job, JobOptions, job_options, open_job, show_plan
 
 EVERYTHING = "/*"
 
@@ -67,13 +68,12 @@ def flush_cache(chosen: Chosen, region: str | None, paths: tuple[str, ...], opti
         raise CommandError("There is no cache to empty: neither cache_size nor edge is set.")
     edge_paths = sorted(paths) or [EVERYTHING]
     if not options.yes:
-        for stage in stages:
-            click.echo(f"{stage.region}: would empty the cache of {stage.size} GB of the API {stage.api_id}.")
-        for text in unknown:
-            click.echo(text)
+        steps = [
+            f"{stage.region}: would empty the cache of {stage.size} GB of the API {stage.api_id}." for stage in stages
+        ]
         if edge_id:
-            click.echo(f"Would invalidate {', '.join(edge_paths)} in the distribution {edge_id}.")
-        click.echo("Repeat the command with --yes.")
+            steps.append(f"Would invalidate {', '.join(edge_paths)} in the distribution {edge_id}.")
+        show_plan("flush-cache", [*steps, *unknown], options)
         return
     arguments = {"region": region, "paths": edge_paths}
     with open_job(target, "flush-cache", arguments, options) as job:
@@ -136,8 +136,9 @@ def _invalidate(clients: Clients, edge_id: str, paths: list[str], job: Job) -> l
     """Invalidate paths at the edge. Return a sentence if that failed."""
     batch = {
         "Paths": {"Quantity": len(paths), "Items": paths},
-        # CloudFront takes a repeated reference for the same invalidation.
-        "CallerReference": f"{job.id}-{job.started_ms}",
+        # A new one for each run. CloudFront answers a repeated reference with the earlier invalidation, and carries out
+        # nothing. The job's own id stays the same after a failed run, although documents may have changed since.
+        "CallerReference": uuid.uuid4().hex,
     }
     cloudfront = clients("cloudfront", EDGE_REGION)
     try:

@@ -41,7 +41,7 @@ def call(target: Target, function: str, event: dict[str, Any], region: str) -> d
     :param function: the function's name; a colon and an alias may follow it
     :raises FunctionError: if the function raises an error
     """
-    invocation = target.client("lambda", region).invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    invocation = target.invoker(region).invoke(FunctionName=function, Payload=json.dumps(event).encode())
     response: dict[str, Any] = json.loads(invocation["Payload"].read() or b"null") or {}
     if "FunctionError" in invocation:
         raise FunctionError(function, str(response.get("errorType") or ""), str(response.get("errorMessage") or ""))

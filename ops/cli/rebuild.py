@@ -68,13 +68,14 @@ def documents(chosen: Chosen, *, collection: str | None, region: str | None, opt
     a snapshot comes back with the next poll of its source. Run an interrupted rebuild again: it goes on.
     """
     target = chosen.target
+    stacks = regions(chosen, region)
     reads: dict[str, Visibility | None] = {
-        name: each.read for name, each in declared_collections(target).items() if not each.retired
+        name: each.read for name, each in declared_collections(target, stacks).items() if not each.retired
     }
     wanted = {name: read for name, read in reads.items() if collection in (None, name)}
     if not wanted:
         raise CommandError(f"{collection} isn't in use. In use are: {', '.join(sorted(reads)) or 'none'}.")
-    parts = [Part(stack, wanted) for stack in regions(chosen, region)]
+    parts = [Part(stack, wanted) for stack in stacks]
     arguments = _arguments(parts, collection)
     if not options.yes:
         _dry_run(target, "rebuild documents", arguments, parts, options)

@@ -22,9 +22,10 @@ def status(context: click.Context, region: str | None, seconds: float, as_json: 
     """Show the state of the stack on one screen. Nothing is changed.
 
     For each Region: whether the API answers, how old the changes are that wait in Firehose, waiting messages, dead
-    letters, quarantine, functions and their event source mappings, how far `publish` and `apply-stream` are behind, the
-    items tables, the age of each source, cache and database, the alarms that are on, and subscriptions to the alarms
-    that nobody has confirmed. All questions go out at once. A Region that doesn't answer is one line.
+    letters, quarantine, functions and their event source mappings, which versions clients get (with deploy.canary), how
+    far `publish` and `apply-stream` are behind, the items tables, the age of each source, cache and database, the
+    alarms that are on, and subscriptions to the alarms that nobody has confirmed. All questions go out at once. A
+    Region that doesn't answer is one line.
 
     The exit code is 0 if everything is ok, and 1 if something is wrong or unknown.
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from ops.cli.dead_letters import PREFIX as SET_ASIDE
+from ops.cli.deployments import ACTIVE
 from ops.cli.invoke import LIVE
 from ops.cli.items_generations import generations, items_tables, second_table
 from ops.cli.private_stores import count_messages
@@ -60,6 +61,10 @@ MAX_STATES = 5
 """The maximum number of stale sources in one Region whose checkpoints are read."""
 
 
+STORES_STATUS = b'{"command": "status"}'
+"""The event with which `feed` says which stores it reaches."""
+
+
 class Metric(NamedTuple):
     """A metric of CloudWatch with its dimensions."""
 
@@ -99,6 +104,7 @@ def regional_probes(target: Target, resources: Resources, clients: Clients, seco
         "dead letters": _dead_letters(resources, clients),
         "quarantine": _quarantine(resources, clients),
         "functions": _functions(target, resources, clients),
+        "versions": _versions(target, resources, clients),
         "mappings": _mappings(target, resources, clients),
         "streams": _streams(resources, clients),
         "items": _items(target, resources, clients),
@@ -304,17 +310,79 @@ def _functions(target: Target, resources: Resources, clients: Clients) -> Callab
     lambdas = clients("lambda", resources.region)
 
     def ask() -> Result:
-        wrong = []
-        for function in functions.values():
-            live = lambdas.get_function_configuration(FunctionName=function["name"], Qualifier=LIVE)
-            # Lambda puts a function that nobody has called for long to rest, and wakes it at the next call.
-            if live.get("State", "Active") not in ("Active", "Inactive"):
-                name = function["name"].removeprefix(f"{target.name}-")
-                wrong.append(f"{name} is {live['State']} ({live.get('StateReasonCode', 'no reason given')})")
+        wrong = [
+            f"{function['name'].removeprefix(f'{target.name}-')} is {state}"
+            for function in functions.values()
+            if (state := _broken_state(lambdas, function["name"], _called_alias(function)))
+        ]
         values = {"functions": len(functions), "problems": wrong}
         return ("wrong", "; ".join(wrong), values) if wrong else ("ok", f"{len(functions)} are live", values)
 
     return ask
+
+
+def _called_alias(function: Mapping[str, Any]) -> str:
+    """Return the name of the alias that clients, queues, streams and schedules call: `live`, or CodeDeploy's alias.
+
+    :param function: the function in the outputs `primary` and `replica`
+    """
+    name: str = function["alias_arn"].rpartition(":")[2]
+    return name
+
+
+def _broken_state(lambdas: Any, function: str, alias: str) -> str | None:
+    """Return the state of a version that Lambda can't run, with the reason. None if Lambda can run it."""
+    version = lambdas.get_function_configuration(FunctionName=function, Qualifier=alias)
+    # Lambda puts a function that nobody has called for long to rest, and wakes it at the next call.
+    if version.get("State", "Active") in ("Active", "Inactive"):
+        return None
+    return f"{version['State']} ({version.get('StateReasonCode', 'no reason given')})"
+
+
+def _versions(target: Target, resources: Resources, clients: Clients) -> Callable[[], Result] | None:
+    """Return a probe of the versions that clients get, if CodeDeploy brings new ones to them."""
+    declared = (target.outputs.get("deployments") or {}).get(resources.region)
+    if not declared:
+        return None
+    lambdas, codedeploy = clients("lambda", resources.region), clients("codedeploy", resources.region)
+
+    def ask() -> Result:
+        wrong: list[str] = []
+        moving, behind = [], []
+        for name, function in sorted(declared["functions"].items()):
+            listed = lambdas.list_aliases(FunctionName=function["name"])["Aliases"]
+            aliases = {alias["Name"]: alias for alias in listed}
+            if absent := [alias for alias in (function["alias"], LIVE) if alias not in aliases]:
+                wrong.append(f"{name} has no alias {absent[0]}: apply terraform/")
+                continue
+            released, live = aliases[function["alias"]], aliases[LIVE]
+            if (released.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
+                if _is_deployed_now(codedeploy, declared["application"], function["group"]):
+                    moving.append(name)
+                else:
+                    wrong.append(
+                        f"{function['alias']} of {name} sends calls to two versions, but no deployment is running: "
+                        "remove the weights (docs/upgrading.md)"
+                    )
+            elif released["FunctionVersion"] != live["FunctionVersion"]:
+                behind.append(name)
+                if state := _broken_state(lambdas, function["name"], LIVE):
+                    wrong.append(f"the newest version of {name} is {state}, so `deploy` would refuse it")
+        values = {"problems": wrong, "moving": moving, "behind": behind}
+        if wrong:
+            return "wrong", "; ".join(wrong), values
+        texts = [f"CodeDeploy shifts {', '.join(moving)} now"] if moving else []
+        texts += [f"{len(behind)} of {len(declared['functions'])} are behind: ops/readplane deploy"] if behind else []
+        return "ok", "; ".join(texts) or "clients get the newest ones", values
+
+    return ask
+
+
+def _is_deployed_now(codedeploy: Any, application: str, group: str) -> bool:
+    listed = codedeploy.list_deployments(
+        applicationName=application, deploymentGroupName=group, includeOnlyStatuses=list(ACTIVE)
+    )
+    return bool(listed["deployments"])
 
 
 def _mappings(target: Target, resources: Resources, clients: Clients) -> Callable[[], Result] | None:
@@ -457,7 +525,7 @@ def _stores(resources: Resources, clients: Clients) -> Callable[[], Result] | No
     lambdas = clients("lambda", resources.region)
 
     def ask() -> Result:
-        response = lambdas.invoke(FunctionName=f"{function['name']}:{LIVE}", Payload=b'{"command": "status"}')
+        response = lambdas.invoke(FunctionName=f"{function['name']}:{_called_alias(function)}", Payload=STORES_STATUS)
         answer = json.loads(response["Payload"].read() or b"null") or {}
         if "FunctionError" in response:
             # The error's text may hold data, so only its class is shown.

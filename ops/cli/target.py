@@ -95,15 +95,20 @@ class Target:
 
     @functools.cache  # noqa: B019 - a process has only one Target, so the cache stays small
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return a boto3 client for an AWS service. Without `region`, the client uses the stack's primary Region."""
-        # An invocation of `poll` lasts up to 15 minutes, so the Lambda client must wait longer than that. The Lambda
-        # client must not retry, because a retry would poll the back office again.
-        config = Config(
-            read_timeout=910 if service == "lambda" else 60,
-            retries={"total_max_attempts": 1 if service == "lambda" else 5},
-        )
-        make: Any = boto3.client
-        return make(service, region_name=region or self.region, config=config)
+        """Return a boto3 client for an AWS service. Without `region`, the client uses the stack's primary Region.
+
+        The client repeats a request that AWS throttles, or whose response is lost.
+        """
+        return _client(service, region or self.region, Config(read_timeout=60, retries={"total_max_attempts": 5}))
+
+    @functools.cache  # noqa: B019 - a process has only one Target, so the cache stays small
+    def invoker(self, region: str) -> Any:
+        """Return a boto3 client for Lambda that invokes functions. For every other call of Lambda, use :meth:`client`.
+
+        It never repeats a request, because a repeated invocation of `poll` would poll the back office again. It waits
+        for longer than the 15 minutes that an invocation may last.
+        """
+        return _client("lambda", region, Config(read_timeout=910, retries={"total_max_attempts": 1}))
 
 
 class Chosen:
@@ -142,7 +147,7 @@ def find(local: str | None, file: Path | None) -> Target:
     :raises CommandError: if there is no such stack
     """
     if file:
-        return Target(_values(file.read_text("utf-8"), str(file)))
+        return Target(_values(file.read_bytes(), str(file)))
     # Keep the caller's AWS_* variables, because the Terraform state may be in a bucket on AWS.
     folder, settings = terraform.SOURCE, {key: text for key, text in os.environ.items() if key.startswith("AWS_")}
     if local:
@@ -155,9 +160,15 @@ def find(local: str | None, file: Path | None) -> Target:
     return Target(_values(run_tool(command, env=terraform.environment() | settings), f"`terraform output` in {folder}"))
 
 
-def _values(text: str, origin: str) -> dict[str, Any]:
+def _client(service: str, region: str, config: Config) -> Any:
+    make: Any = boto3.client
+    return make(service, region_name=region, config=config)
+
+
+def _values(text: str | bytes, origin: str) -> dict[str, Any]:
     """Parse the text that `terraform output -json` prints. Return each output's value by the output's name.
 
+    :param text: the text, or its bytes in UTF-8 or in UTF-16, which PowerShell writes
     :param origin: where the text comes from, for the error message
     :raises CommandError: if the text isn't what `terraform output -json` prints
     """

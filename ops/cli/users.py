@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ops.cli.target import Chosen, Target
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job
+from ops.jobs import Job, JobOptions, job_options, open_job, show_nothing_to_do, show_plan
 
 INVITED = "FORCE_CHANGE_PASSWORD"
 """Cognito's status of a user who hasn't used the password of the invitation yet."""
@@ -128,12 +128,10 @@ def add(chosen: Chosen, name: str, groups: tuple[str, ...], resend: bool, option
             raise CommandError(f"There is no group {', '.join(unknown)}. The groups are: {names}.")
         steps = _missing(pool.find(name), groups, resend=resend)
         if not steps:
-            click.echo("Nothing to do: the user may sign in, and is in these groups.")
+            show_nothing_to_do("user add", "the user may sign in, and is in these groups", options)
             return
         if not options.yes:
-            for step in steps:
-                click.echo(f"Would {step}.")
-            click.echo("Repeat the command with --yes.")
+            show_plan("user add", [f"Would {step}." for step in steps], options)
             return
         arguments = {"user": _fingerprint(name), "groups": sorted(groups), "resend": resend}
         with open_job(target, "user add", arguments, options) as job:
@@ -162,12 +160,11 @@ def remove(chosen: Chosen, name: str, leave_groups: bool, options: JobOptions) -
             raise CommandError("There is no such user in the user pool. Check the name.")
         leaves = sorted(found.groups) if leave_groups else []
         if not options.yes:
-            click.echo(f"Would disable the user{'' if found.enabled else ', who is disabled already'}, and sign out.")
-            for group in leaves:
-                click.echo(f"Would take the user out of {group}.")
+            steps = [f"Would disable the user{'' if found.enabled else ', who is disabled already'}, and sign out."]
+            steps += [f"Would take the user out of {group}." for group in leaves]
             if found.groups and not leave_groups:
-                click.echo(f"The user stays in {', '.join(sorted(found.groups))}: --leave-groups.")
-            click.echo("Repeat the command with --yes.")
+                steps.append(f"The user stays in {', '.join(sorted(found.groups))}: --leave-groups.")
+            show_plan("user remove", steps, options)
             return
         arguments = {"user": _fingerprint(name), "leave_groups": leave_groups}
         with open_job(target, "user remove", arguments, options) as job:

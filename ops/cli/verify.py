@@ -84,7 +84,7 @@ def verify(
         raise click.UsageError("--scan and --export exclude each other.")
     chosen: Chosen = context.obj
     stacks = _stacks(chosen, region, export)
-    declared = declared_collections(chosen.target)
+    declared = declared_collections(chosen.target, stacks)
     if collection is not None:
         require_collection(declared, collection)
     verifiers = {

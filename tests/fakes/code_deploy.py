@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import botocore.session
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.validate import ParamValidator
 
 ROLLBACK_SECONDS = 30.0
@@ -100,9 +100,17 @@ class CodeDeploy:
         self.checked: list[tuple[str, str]] = []
         self.deployments: list[Deployment] = []
         self.refused: dict[str, str] = {}
+        self._lost: dict[str, bool] = {}
         self.bad_share_seconds = 0.0
         self._share, self._seconds = percent / 100, minutes * 60.0
         self._ids = itertools.count(1)
+
+    def lose_response(self, group: str, *, repeats: bool) -> None:
+        """Lose the response to the next CreateDeployment of a group.
+
+        :param repeats: whether boto3 then repeats the request; otherwise it gives up
+        """
+        self._lost[group] = repeats
 
     def add(self, function: str, group: str, alias: str, released: int, live: int, *alarms: str) -> None:
         """Add a function whose clients get the version `released`, and whose newest version is `live`."""
@@ -183,6 +191,10 @@ class CodeDeploy:
             watches=overrideAlarmConfiguration is None or overrideAlarmConfiguration["enabled"],
         )
         self.deployments.append(deployment)
+        if deploymentGroupName in self._lost:
+            if self._lost.pop(deploymentGroupName):
+                raise refusal("DeploymentLimitExceededException", "CreateDeployment")
+            raise EndpointConnectionError(endpoint_url="https://codedeploy.test")
         return {"deploymentId": deployment.id}
 
     def list_deployments(

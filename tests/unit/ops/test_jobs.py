@@ -250,6 +250,38 @@ def test_a_take_over_during_a_long_step_is_noticed_after_it(
         assert content(first.key)["counts"] == {"numbers": 5}
 
 
+@pytest.mark.parametrize("call", ["advance", "confirm"])
+def test_a_job_that_was_taken_over_never_takes_its_lock_back(target: Target, call: str) -> None:
+    """The command's own thread meets the take-over. The thread that renews the lock may write once more after that."""
+    with ExitStack() as stack:
+        with pytest.raises(JobTakenError), open_job(target, "count", {}, YES) as first:
+            second = abandon(stack, target, take_over=True)
+            with pytest.raises(JobTakenError):
+                first.advance(1) if call == "advance" else first.confirm()
+            with pytest.raises(JobTakenError):
+                first._save()  # what the renewing thread does
+            raise JobTakenError("as the command does")
+        second.advance(2, numbers=2)
+        assert content(first.key)["counts"] == {"numbers": 2}
+
+
+def test_a_job_is_confirmed_at_once(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.jobs.SAVE_SECONDS", 3600.0)
+    with open_job(target, "count", {}, YES) as job:
+        job.confirm()
+        job.confirm()
+        assert saves(job) == 3
+        job.stop()
+        with pytest.raises(JobStoppedError):
+            job.confirm()
+
+
+def test_the_audit_object_has_options_that_make_no_other_job(target: Target) -> None:
+    with open_job(target, "count", {"of": "a"}, YES, audited={"fast": True}) as job:
+        assert job.id == job_id("count", {"of": "a"})
+    assert audits()[0]["arguments"] == {"of": "a", "fast": True}
+
+
 def test_a_step_that_hangs_loses_the_lock(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.jobs.RENEW_SECONDS", 0.05)
     with open_job(target, "count", {}, YES) as job:

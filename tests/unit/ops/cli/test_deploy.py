@@ -3,18 +3,19 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner, Result
 
 from ops.cli.deployments import RegionalDeployments, chosen, deploy, stop
 from ops.cli.main import main
 from ops.cli.target import Target
 from ops.console import CommandError
-from ops.jobs import JobStoppedError
+from ops.jobs import JobStoppedError, JobTakenError
 from tests.fakes.code_deploy import CodeDeploy
 from tests.fakes.moto_aws import REGION, Aws
 from tests.unit.ops.cli.support import OUTPUTS, objects
@@ -57,10 +58,19 @@ class Clouds:
 
     def client(self, service: str, region: str | None = None) -> Any:
         """Return a client as :meth:`Target.client` does."""
-        if service in ("lambda", "codedeploy", "cloudwatch"):
+        if service == "lambda":
+            return SimpleNamespace(get_alias=self.regions[region or REGION].get_alias)
+        if service in ("codedeploy", "cloudwatch"):
             return self.regions[region or REGION]
         make: Any = boto3.client
         return make(service, region_name=region or REGION)
+
+    def invoker(self, region: str) -> Any:
+        """Return a client as :meth:`Target.invoker` does."""
+        return SimpleNamespace(invoke=self.regions[region].invoke)
+
+    def confirm(self) -> None:
+        """Say that nobody has taken the job over."""
 
     def wait(self, seconds: float) -> None:
         """Let time pass in both Regions. Raise KeyboardInterrupt when `waits_left` is used up."""
@@ -85,13 +95,14 @@ class Clouds:
 
     def run(self) -> list[str]:
         """Deploy in the primary Region, and return the names of what was behind."""
-        return [function.name for function in deploy(self.deployments(), self.wait, self.said.append)]
+        return [function.name for function in deploy(self.deployments(), self.wait, self.said.append, self.confirm)]
 
 
 @pytest.fixture
 def clouds(monkeypatch: pytest.MonkeyPatch) -> Clouds:
     clouds = Clouds()
     monkeypatch.setattr(Target, "client", lambda _self, service, region=None: clouds.client(service, region))
+    monkeypatch.setattr(Target, "invoker", lambda _self, region: clouds.invoker(region))
     return clouds
 
 
@@ -127,7 +138,7 @@ def test_every_function_that_is_behind_gets_its_newest_version(clouds: Clouds) -
 )
 def test_whoever_reads_something_new_comes_first(clouds: Clouds, *, backwards: bool, order: list[str]) -> None:
     """`apply` shifts before `write`, whose changes it reads. Functions of the same stage shift together."""
-    deploy(clouds.deployments(), clouds.wait, clouds.said.append, backwards=backwards)
+    deploy(clouds.deployments(), clouds.wait, clouds.said.append, clouds.confirm, backwards=backwards)
     assert [each.group for each in clouds.cloud.deployments] == order
     started = {each.group: each.started for each in clouds.cloud.deployments}
     assert started["read"] == started["write"] and abs(started["apply"] - started["read"]) >= 600
@@ -138,7 +149,7 @@ def test_poll_gets_all_calls_at_once_whatever_its_alarm_says(clouds: Clouds) -> 
     clouds.cloud.add("shop-poll", "poll", ALIAS, 3, 4, "shop-poll-errors")
     clouds.cloud.on.add("shop-poll-errors")
     target = Target(OUTPUTS | {"deployments": {REGION: region_output("poll")}})
-    deploy(RegionalDeployments(target, REGION, ["poll"]), clouds.wait, clouds.said.append)
+    deploy(RegionalDeployments(target, REGION, ["poll"]), clouds.wait, clouds.said.append, clouds.confirm)
     assert clouds.versions()["poll"] == "4" and clouds.cloud.now <= 30
 
 
@@ -148,7 +159,7 @@ def test_an_alarm_that_begins_between_two_stages_stops_the_second(clouds: Clouds
             clouds.cloud.on.add("shop-api-errors")
 
     with pytest.raises(CommandError, match=r"shop-api-errors is on"):
-        deploy(clouds.deployments(), clouds.wait, say)
+        deploy(clouds.deployments(), clouds.wait, say, clouds.confirm)
     assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
 
 
@@ -172,7 +183,7 @@ def test_every_new_version_passes_its_check_before_the_first_one_shifts(clouds: 
     def say(_text: str) -> None:
         checked[:] = checked or clouds.cloud.checked
 
-    deploy(clouds.deployments(), clouds.wait, say)
+    deploy(clouds.deployments(), clouds.wait, say, clouds.confirm)
     assert checked == clouds.cloud.checked == [("shop-apply", "4"), ("shop-write", "4")]
 
 
@@ -214,7 +225,7 @@ def test_a_version_whose_check_fails_now_starts_nothing(clouds: Clouds) -> None:
 
 def test_throttled_functions_do_not_hold_up_an_urgent_remedy(clouds: Clouds) -> None:
     clouds.cloud.unready["shop-write", "4"] = ("TooManyRequestsException", 10**6)
-    deploy(clouds.deployments(), clouds.wait, clouds.said.append, at_once=True)
+    deploy(clouds.deployments(), clouds.wait, clouds.said.append, clouds.confirm, at_once=True)
     assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"} and clouds.cloud.now <= 60
 
 
@@ -245,14 +256,14 @@ def test_an_urgent_remedy_goes_out_although_an_alarm_is_on(clouds: Clouds) -> No
     clouds.cloud.on.add("shop-api-errors")
     with pytest.raises(CommandError, match="use --at-once"):
         clouds.run()
-    deploy(clouds.deployments(), clouds.wait, clouds.said.append, at_once=True)
+    deploy(clouds.deployments(), clouds.wait, clouds.said.append, clouds.confirm, at_once=True)
     assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"}
     assert clouds.cloud.now <= 60
 
 
 def test_an_alarm_of_another_function_stops_nothing(clouds: Clouds) -> None:
     clouds.cloud.on.add("shop-apply-errors")
-    deploy(clouds.deployments("read", "write"), clouds.wait, clouds.said.append)
+    deploy(clouds.deployments("read", "write"), clouds.wait, clouds.said.append, clouds.confirm)
     assert clouds.versions() == {"apply": "3", "read": "4", "write": "4"}
 
 
@@ -287,7 +298,7 @@ def test_a_running_roll_back_is_waited_for_and_reported(clouds: Clouds) -> None:
     client.stop_deployment(deploymentId=started[0], autoRollbackEnabled=True)
     client.advance(1)
     with pytest.raises(CommandError, match="of read was rolled back, because an earlier deployment failed"):
-        deploy(clouds.deployments("read"), clouds.wait, clouds.said.append)
+        deploy(clouds.deployments("read"), clouds.wait, clouds.said.append, clouds.confirm)
     assert clouds.versions()["read"] == "3"
 
 
@@ -307,7 +318,7 @@ def test_a_version_that_is_published_meanwhile_is_named(clouds: Clouds) -> None:
             clouds.cloud.aliases["shop-read", "live"].version = "5"
 
     with pytest.raises(CommandError, match=r"Terraform has published newer versions meanwhile, of: read\."):
-        deploy(clouds.deployments(), wait, clouds.said.append)
+        deploy(clouds.deployments(), wait, clouds.said.append, clouds.confirm)
     assert clouds.versions()["read"] == "4"
     assert clouds.run() == ["read"] and clouds.versions()["read"] == "5"
 
@@ -330,9 +341,100 @@ def test_stop_rolls_back_what_is_running(clouds: Clouds) -> None:
     with pytest.raises(KeyboardInterrupt):
         clouds.run()
     clouds.waits_left = 10**6
-    assert [function.name for function in stop(clouds.deployments(), clouds.wait)] == ["apply"]
+    assert stop(clouds.deployments(), clouds.wait, clouds.said.append) == ["apply"]
     assert clouds.versions() == {"apply": "3", "read": "3", "write": "3"}
-    assert stop(clouds.deployments(), clouds.wait) == []
+    assert stop(clouds.deployments(), clouds.wait, clouds.said.append) == []
+
+
+def begin(clouds: Clouds, *names: str) -> dict[str, str]:
+    """Start deployments at the same time, and return the id of each function's deployment."""
+    deployments = clouds.deployments(*names)
+    started = {function.name: deployments.start(function, at_once=False) for function in deployments.read()}
+    clouds.cloud.advance(60)
+    return started
+
+
+def roll_backs(clouds: Clouds) -> dict[str, str]:
+    """Return how the roll-back of each group has ended."""
+    return {each.group: each.status for each in clouds.cloud.deployments if each.creator == "codeDeployRollback"}
+
+
+def test_stop_never_stops_a_roll_back(clouds: Clouds) -> None:
+    """An alarm has rolled `write` back, and the operator wants the old versions of the other function too."""
+    started = begin(clouds, "read", "write")
+    clouds.cloud.stop_deployment(deploymentId=started["write"], autoRollbackEnabled=True)
+    clouds.cloud.advance(5)
+    assert stop(clouds.deployments("read", "write"), clouds.wait, clouds.said.append) == ["read"]
+    assert clouds.said == [f"{REGION}: read: stopped", f"{REGION}: write: a roll-back is running, or it has ended"]
+    assert clouds.versions() == {"apply": "3", "read": "3", "write": "3"}
+    assert roll_backs(clouds) == {"read": "Succeeded", "write": "Succeeded"}
+
+
+def test_a_second_run_never_stops_a_roll_back(clouds: Clouds) -> None:
+    """The roll-backs of a run that was killed end one after another. The first one that ends counts as a failure."""
+    started = begin(clouds, "read", "write")
+    for name in started:
+        clouds.cloud.stop_deployment(deploymentId=started[name], autoRollbackEnabled=True)
+        clouds.cloud.advance(11)
+    with pytest.raises(CommandError, match="of read was rolled back, because an earlier deployment failed"):
+        deploy(clouds.deployments("read", "write"), clouds.wait, clouds.said.append, clouds.confirm)
+    assert clouds.versions() == {"apply": "3", "read": "3", "write": "3"}
+    assert roll_backs(clouds) == {"read": "Succeeded", "write": "Succeeded"}
+
+
+def test_a_stop_whose_roll_back_takes_too_long_is_an_error(clouds: Clouds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fakes.code_deploy.ROLLBACK_SECONDS", 10**6)
+    begin(clouds, "write")
+    with pytest.raises(CommandError, match=r"CodeDeploy hasn't finished yet with: write\."):
+        stop(clouds.deployments(), clouds.wait, clouds.said.append)
+
+
+@pytest.mark.parametrize("name", ["read", "write"])
+def test_a_deployment_whose_response_was_lost_is_watched(clouds: Clouds, name: str) -> None:
+    """boto3 repeats the request, and CodeDeploy refuses it because of the first one."""
+    clouds.cloud.lose_response(name, repeats=True)
+    assert clouds.run() == ["apply", "read", "write"]
+    assert clouds.versions() == {"apply": "4", "read": "4", "write": "4"}
+    assert [each.group for each in clouds.cloud.deployments] == ["apply", "read", "write"]
+
+
+@pytest.mark.parametrize("name", ["read", "write"])
+def test_a_deployment_without_any_response_is_stopped_with_its_stage(clouds: Clouds, name: str) -> None:
+    clouds.cloud.lose_response(name, repeats=False)
+    with pytest.raises(EndpointConnectionError):
+        clouds.run()
+    clouds.cloud.advance(1000)
+    assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
+
+
+def test_a_full_account_starts_nothing(clouds: Clouds) -> None:
+    clouds.cloud.refused["CreateDeployment apply"] = "DeploymentLimitExceededException"
+    with pytest.raises(ClientError, match="DeploymentLimitExceededException"):
+        clouds.run()
+    assert clouds.cloud.deployments == []
+
+
+def test_the_reason_is_said_before_anything_else_can_fail(clouds: Clouds) -> None:
+    clouds.cloud.bad.add(("shop-write", "4"))
+
+    def say(text: str) -> None:
+        clouds.said.append(text)
+        if "rolled back" in text:
+            clouds.cloud.refused["GetAlias"] = "TooManyRequestsException"
+
+    with pytest.raises(ClientError):
+        deploy(clouds.deployments(), clouds.wait, say, clouds.confirm)
+    assert f"{REGION}: write: rolled back, because an alarm fired" in clouds.said
+
+
+def test_nothing_starts_once_the_job_is_taken_over(clouds: Clouds) -> None:
+    def confirm() -> None:
+        if clouds.versions()["apply"] == "4":
+            raise JobTakenError("Another operator.")
+
+    with pytest.raises(JobTakenError):
+        deploy(clouds.deployments(), clouds.wait, clouds.said.append, confirm)
+    assert [each.group for each in clouds.cloud.deployments] == ["apply"]
 
 
 # --- The command line
@@ -378,6 +480,49 @@ def test_a_roll_back_is_an_error_and_the_other_region_stays(run: Callable[..., R
     make: Any = boto3.client
     entry = json.loads(make("s3").get_object(Bucket="log", Key=audit)["Body"].read())
     assert entry["outcome"] == "failed" and entry["command"] == "deploy"
+
+
+def audits() -> list[dict[str, Any]]:
+    """Return the audit objects, the oldest first."""
+    make: Any = boto3.client
+    return [json.loads(make("s3").get_object(Bucket="log", Key=key)["Body"].read()) for key in objects("config/audit/")]
+
+
+def test_the_audit_object_has_the_options(run: Callable[..., Result]) -> None:
+    assert run("--yes", "--at-once", "--function", "read", "--region", REGION).exit_code == 0
+    assert run("--yes", "--stop", "--take-over").exit_code == 0
+    first, second = audits()
+    none: dict[str, Any] = {
+        "region": None,
+        "functions": [],
+        "at_once": False,
+        "backwards": False,
+        "stop": False,
+        "take_over": False,
+    }
+    assert first["arguments"] == none | {"region": REGION, "functions": ["read"], "at_once": True}
+    assert second["arguments"] == none | {"stop": True, "take_over": True}
+    assert len(objects("config/jobs/")) == 1, "the lock is the same for all options"
+
+
+def test_a_stop_between_two_stages_lets_nothing_more_start(
+    run: Callable[..., Result], clouds: Clouds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process learns of the take-over right before it starts the next stage, not some seconds later."""
+    stops: list[Result] = []
+    describe = clouds.cloud.describe_alarms
+
+    def describe_alarms(**parameters: Any) -> dict[str, Any]:
+        if not stops and clouds.versions()["apply"] == "4":
+            stops.append(run("--yes", "--stop", "--take-over"))
+        return describe(**parameters)
+
+    monkeypatch.setattr(clouds.cloud, "describe_alarms", describe_alarms)
+    first = run("--yes")
+    assert stops[0].exit_code == 0 and "stopped 0" in stops[0].stdout
+    assert isinstance(first.exception, JobTakenError)
+    clouds.cloud.advance(1000)
+    assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
 
 
 def test_two_operators_do_not_deploy_at_once(

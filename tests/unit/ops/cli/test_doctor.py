@@ -18,7 +18,7 @@ from ops.cli.doctor import find_account
 from ops.cli.doctor_checks import EXPRESSION, Account, all_checks, covers
 from ops.cli.main import main
 from ops.cli.planned_sources import evaluate
-from ops.cli.probes import Clients, Result
+from ops.cli.probes import Clients, Result, ask_probe
 from ops.console import CommandError
 from tests.fakes.moto_aws import REGION
 
@@ -30,6 +30,7 @@ BARE: dict[str, Any] = {
     "regions": {"primary": REGION, "replica": None},
     "throttle_rate": 500,
     "reserved": {},
+    "absent": {"primary": [], "replica": []},
     "snap_start": [],
     "alarms": False,
     "notify": {"emails": [], "phone_numbers": []},
@@ -78,11 +79,33 @@ class Recorded:
         return answer
 
 
-def lambda_account(quota: int = 1000, used: float = 0.1) -> dict[str, Any]:
+def lambda_account(quota: int = 1000, used: float = 0.1, unreserved: int | None = None) -> dict[str, Any]:
     return {
-        "AccountLimit": {"ConcurrentExecutions": quota, "TotalCodeSize": 2**30},
+        "AccountLimit": {
+            "ConcurrentExecutions": quota,
+            "UnreservedConcurrentExecutions": quota if unreserved is None else unreserved,
+            "TotalCodeSize": 2**30,
+        },
         "AccountUsage": {"TotalCodeSize": int(used * 2**30)},
     }
+
+
+def concurrency(reserved: Mapping[str, int], quota: int = 1000, others: int = 0, **own: int) -> Result:
+    """Check the concurrency of the stack `shop`.
+
+    :param others: the executions that the account's other functions reserve
+    :param own: the executions that this stack's functions reserve already; the others don't exist yet
+    """
+
+    def get_function_concurrency(FunctionName: str) -> Any:  # noqa: N803
+        function = FunctionName.removeprefix("shop-").replace("-", "_")
+        if function not in own:
+            return error("ResourceNotFoundException")
+        return {"ReservedConcurrentExecutions": own[function]} if own[function] else {}
+
+    account = lambda_account(quota, unreserved=quota - others - sum(own.values()))
+    lambdas = Recorded(get_account_settings=account, get_function_concurrency=get_function_concurrency)
+    return checks.check_concurrency(lambdas, "shop", reserved)
 
 
 def buckets(**statuses: int) -> Recorded:
@@ -168,10 +191,19 @@ CASES: list[tuple[str, Callable[[], Result], str]] = [
     ("wrong", lambda: checks.check_regions(REGIONS, ["eu-south-1"]), "eu-south-1 is off in this account: enable it"),
     ("ok", lambda: checks.check_linked_roles(Recorded(get_role={}), ["a", "b"]), "2 of 2 exist"),
     ("ok", lambda: checks.check_linked_roles(Recorded(get_role=error("NoSuchEntity")), ["a"]), "iam:CreateService"),
-    ("ok", lambda: checks.check_concurrency(lambda_account(), {"read": 100}), "1000 functions may run at once, 100"),
-    ("wrong", lambda: checks.check_concurrency(lambda_account(10), {}), "only 10 functions may run at once"),
-    ("wrong", lambda: checks.check_concurrency(lambda_account(), {"read": 901}), "the functions reserve 901 of 1000"),
-    ("ok", lambda: checks.check_concurrency(lambda_account(), {"read": 900}), "900 reserved"),
+    ("ok", lambda: concurrency({"read": 100}), "1000 functions may run at once, 100"),
+    ("wrong", lambda: concurrency({}, 10), "only 10 functions may run at once"),
+    ("wrong", lambda: concurrency({"read": 901}), "reserve 901 executions more, 1000 of the account's 1000 are"),
+    ("wrong", lambda: concurrency({"read": 950}), "--desired-value 1950"),
+    ("ok", lambda: concurrency({"read": 900}), "900 reserved"),
+    # Another stack in the account reserves 850, so Lambda would refuse the 60 of this one.
+    ("wrong", lambda: concurrency({"query": 60}, others=850), "reserve 60 executions more, 150 of the account's 1000"),
+    ("wrong", lambda: concurrency({"query": 60}, others=850, query=0), "100 must stay so: reserve fewer, or aws"),
+    ("ok", lambda: concurrency({"query": 50}, others=850), "50 reserved"),
+    # After its own apply the same stack is ok, and so is a smaller reservation.
+    ("ok", lambda: concurrency({"query": 50}, others=850, query=50), "50 reserved"),
+    ("ok", lambda: concurrency({"query": 40, "apply_stream": 10}, others=850, query=30, apply_stream=20), "50 res"),
+    ("wrong", lambda: concurrency({"query": 51}, others=850, query=50), "reserve 1 executions more, 100 of"),
     ("ok", lambda: checks.check_code_storage(lambda_account(used=0.79)), "0.8 of 1 GB"),
     ("wrong", lambda: checks.check_code_storage(lambda_account(used=0.81)), "delete old versions"),
     ("wrong", lambda: checks.check_gateway({}, 500), "apply terraform/examples/account"),
@@ -479,7 +511,10 @@ network = {
   primary = { create = { cidr = "10.20.0.0/20", zones = ["eu-central-1a", "eu-central-1b"] } }
   replica = { create = { cidr = "10.21.0.0/20", zones = ["eu-west-1a", "eu-west-1b"] } }
 }
-functions = { read = { reserved_concurrency = 100, snap_start = true } }
+functions = {
+  read = { reserved_concurrency = 100, snap_start = true }
+  poll = { reserved_concurrency = 10 }
+}
 notify    = { emails = ["ops@example.com"] }
 tickets   = { emails = ["team@example.com"] }
 """
@@ -490,11 +525,29 @@ def test_terraform_evaluates_the_settings(tmp_path: Path) -> None:
     file.write_text(EVERYTHING)
     settings = evaluate((file,), EXPRESSION)
     assert settings.keys() == BARE.keys()
-    assert settings["cache"] == ["nodes"] and settings["reserved"] == {"read": 100} and settings["has_edge"]
+    assert settings["cache"] == ["nodes"] and settings["reserved"] == {"read": 100, "poll": 10} and settings["has_edge"]
     assert settings["regions"] == {"primary": REGION, "replica": REPLICA} and settings["snap_start"] == ["read"]
+    assert settings["absent"] == {"primary": ["poll", "apply_stream"], "replica": ["poll", "apply_stream"]}
     clients = AnyClients()
     found = {(probe.place, probe.subject) for probe in all_checks(settings, ACCOUNT, clients)}
     assert {(region, "network") for region in (REGION, REPLICA)} | {(REGION, "tickets")} <= found
+
+
+def test_a_function_that_a_region_lacks_reserves_nothing_there() -> None:
+    """Otherwise the replica Region would lack executions for `poll` for ever, because only the primary one has it."""
+    settings = BARE | {
+        "regions": {"primary": REGION, "replica": REPLICA},
+        "reserved": {"read": 100, "poll": 10},
+        "absent": {"primary": ["feed"], "replica": ["poll", "apply_stream", "feed"]},
+    }
+
+    class Clients(AnyClients):
+        def __call__(self, service: str, region: str) -> Any:
+            super().__call__(service, region)
+            return Recorded(get_account_settings=lambda_account(), get_function_concurrency={})
+
+    probes = [probe for probe in all_checks(settings, ACCOUNT, Clients()) if probe.subject == "concurrency"]
+    assert {probe.place: ask_probe(probe).values["reserved"] for probe in probes} == {REGION: 110, REPLICA: 100}
 
 
 def test_the_command_prints_every_check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

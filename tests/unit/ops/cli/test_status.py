@@ -37,21 +37,23 @@ class Lambdas:
     """A stand-in for the Lambda service of one Region."""
 
     def __init__(self) -> None:
+        self.alias = "live"
         self.mapping: dict[str, Any] = {"State": "Enabled", "EventSourceArn": "arn:aws:sqs:r:1:queue"}
         self.state = "Active"
+        self.newest_state = "Active"
         self.stores: dict[str, Any] = {"cache": {"reachable": True}, "database": {"reachable": True}}
         self.failed = False
 
     def get_function_configuration(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
-        assert Qualifier == "live"
-        return {"State": self.state, "StateReasonCode": "ImageAccessDenied"}
+        state = self.state if Qualifier == self.alias else self.newest_state
+        return {"State": state, "StateReasonCode": "ImageAccessDenied"}
 
     def list_event_source_mappings(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
-        assert FunctionName.endswith(":live")
+        assert FunctionName.endswith(f":{self.alias}")
         return {"EventSourceMappings": [self.mapping] if self.mapping else []}
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        assert FunctionName == "shop-feed:live" and json.loads(Payload) == {"command": "status"}
+        assert FunctionName == f"shop-feed:{self.alias}" and json.loads(Payload) == {"command": "status"}
         answer = {"errorType": "StoreFaultError", "errorMessage": "secret"} if self.failed else self.stores
         response: dict[str, Any] = {"Payload": io.BytesIO(json.dumps(answer).encode())}
         return response | ({"FunctionError": "Unhandled"} if self.failed else {})
@@ -268,6 +270,94 @@ def test_every_fault_is_found_and_the_other_region_is_ok(world: World, run: Run)
     world.lambdas[REPLICA].failed = True
     store = lines_of(run("status", "--json").output)[REPLICA, "stores"]
     assert "`feed` failed (StoreFaultError)" in store["text"] and "secret" not in json.dumps(store)
+
+
+class Deployed:
+    """The aliases and deployments of a stack whose functions CodeDeploy deploys.
+
+    versions: the version that clients get of each function; the newest one is 4
+    weights: the weights of another version, by function
+    running: the deployment groups with a running deployment
+    """
+
+    def __init__(self) -> None:
+        self.versions = {"write": "4", "apply": "4"}
+        self.weights: dict[str, dict[str, float]] = {}
+        self.running: set[str] = set()
+        self.absent = ""
+
+    def list_aliases(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        name = FunctionName.removeprefix("shop-")
+        released: dict[str, Any] = {"Name": "released-1", "FunctionVersion": self.versions[name]}
+        if name in self.weights:
+            released["RoutingConfig"] = {"AdditionalVersionWeights": self.weights[name]}
+        aliases = [{"Name": "live", "FunctionVersion": "4"}, released]
+        return {"Aliases": [alias for alias in aliases if alias["Name"] != self.absent]}
+
+    def list_deployments(
+        self,
+        *,
+        applicationName: str,  # noqa: N803
+        deploymentGroupName: str,  # noqa: N803
+        includeOnlyStatuses: list[str],  # noqa: N803
+    ) -> dict[str, Any]:
+        assert applicationName == "shop" and "InProgress" in includeOnlyStatuses
+        return {"deployments": ["d-1"] if deploymentGroupName in self.running else []}
+
+
+@pytest.fixture
+def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    """Let CodeDeploy deploy two functions of the primary Region."""
+    deployed = Deployed()
+    functions = {
+        name: {"name": f"shop-{name}", "group": name, "alias": "released-1", "alarms": []} for name in deployed.versions
+    }
+    monkeypatch.setitem(OUTPUTS, "deployments", {REGION: {"application": "shop", "functions": functions}})
+    for function in OUTPUTS["primary"]["functions"].values():  # type: ignore[index]
+        monkeypatch.setitem(function, "alias_arn", function["alias_arn"].replace(":live", ":released-1"))
+    world.lambdas[REGION].alias = "released-1"
+    monkeypatch.setattr(Lambdas, "list_aliases", lambda _self, **parameters: deployed.list_aliases(**parameters), False)
+    usual = Clients.__call__
+
+    def client(clients: Clients, service: str, region: str) -> Any:
+        return deployed if service == "codedeploy" else usual(clients, service, region)
+
+    monkeypatch.setattr(Clients, "__call__", client)
+    return deployed
+
+
+def status_of(run: Run, subject: str) -> tuple[str, str]:
+    """Return the state and the text of a line about the primary Region."""
+    line = lines_of(run("status", "--json").output)[REGION, subject]
+    return line["state"], line["text"]
+
+
+def test_the_version_that_clients_get_is_looked_at(deployed: Deployed, world: World, run: Run) -> None:
+    assert status_of(run, "functions") == ("ok", "6 are live")
+    world.lambdas[REGION].newest_state = "Failed"  # no client gets it, and `deploy` is done
+    assert status_of(run, "functions")[0] == status_of(run, "versions")[0] == "ok"
+    world.lambdas[REGION].state = "Failed"
+    state, text = status_of(run, "functions")
+    assert state == "wrong" and "write is Failed (ImageAccessDenied)" in text
+
+
+def test_the_versions_of_a_stack_with_canary_deployments_are_shown(deployed: Deployed, world: World, run: Run) -> None:
+    assert status_of(run, "versions") == ("ok", "clients get the newest ones")
+    deployed.versions["write"] = "3"
+    assert status_of(run, "versions") == ("ok", "1 of 2 are behind: ops/readplane deploy")
+    deployed.weights["write"] = {"4": 0.1}
+    state, text = status_of(run, "versions")
+    assert state == "wrong" and text.startswith("released-1 of write sends calls to two versions, but no deployment is")
+    deployed.running.add("write")
+    assert status_of(run, "versions") == ("ok", "CodeDeploy shifts write now")
+    deployed.weights.clear()
+    world.lambdas[REGION].newest_state = "Failed"
+    state, text = status_of(run, "versions")
+    assert state == "wrong" and "the newest version of write is Failed (ImageAccessDenied)" in text
+    deployed.absent = "released-1"
+    assert status_of(run, "versions")[1] == (
+        "apply has no alias released-1: apply terraform/; write has no alias released-1: apply terraform/"
+    )
 
 
 @pytest.mark.parametrize("role", ["building", "former"])

@@ -191,7 +191,7 @@ def verify_export(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     declared = {"products": Declared("public", retired=False)}
     monkeypatch.setattr(Target, "client", with_exports)
     monkeypatch.setattr(table_export, "_encryption", lambda *_: {})
-    monkeypatch.setattr(verify, "declared_collections", lambda target: declared)
+    monkeypatch.setattr(verify, "declared_collections", lambda target, stacks: declared)
     monkeypatch.setattr(store_differences, "live_function", lambda *_: LiveFunction({"feeds": {}}, 0, 60))
     monkeypatch.setattr("ops.cli.verify.time.sleep", lambda seconds: None)
 

@@ -1,18 +1,20 @@
 """Test the command `verify` on a test stack in moto, with a stand-in for the function `feed`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
-from click.testing import Result
+from botocore.exceptions import ClientError, EndpointConnectionError
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.cli import store_differences, verify
+from ops.cli import collection_stores, store_differences, verify
 from ops.cli.collection_stores import Declared, LiveFunction
+from ops.cli.main import main
 from ops.cli.store_differences import NO_VERSION, StoreDifference, Verification, Verifier, difference_kind
 from ops.cli.target import RegionalStack, Target
 from readplane.aws.boto import BotoClient
@@ -207,7 +209,7 @@ def test_only_equal_versions_and_absent_documents_of_absent_items_agree(version:
 
 
 def run_verify(stack: Stack, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
-    monkeypatch.setattr(verify, "declared_collections", lambda target: DECLARED)
+    monkeypatch.setattr(verify, "declared_collections", lambda target, stacks: DECLARED)
     monkeypatch.setattr("ops.cli.verify.time.sleep", stack.sleep)
     return stack.run("verify", *words)
 
@@ -231,8 +233,52 @@ def test_wrong_words_are_refused(stack: Stack, monkeypatch: pytest.MonkeyPatch) 
     assert run_verify(stack, monkeypatch, "--confirm", "1").exit_code == 2
 
 
+@pytest.mark.parametrize("command", [["verify"], ["rebuild", "documents"]])
+def test_a_region_is_looked_at_without_the_lost_one(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    replica = "eu-west-1"
+    make: Any = boto3.client
+    make("s3", region_name=replica).create_bucket(
+        Bucket="documents-2", CreateBucketConfiguration={"LocationConstraint": replica}
+    )
+    make("dynamodb", region_name=replica).create_table(
+        TableName="items",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    outputs = OUTPUTS | {
+        "replica_region": replica,
+        "replica_write_log_bucket": "log-2",
+        "replica_documents_bucket": "documents-2",
+    }
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps({name: {"value": value} for name, value in outputs.items()}))
+    usual, asked = Target.client, []
+
+    def client(target: Target, service: str, region: str | None = None) -> Any:
+        if region in (None, REGION):
+            raise EndpointConnectionError(endpoint_url="https://lost")
+        return usual(target, service, region)
+
+    def live_function(target: Target, stack: RegionalStack, function: str) -> LiveFunction:
+        client(target, "lambda", stack.region)
+        asked.append(function)
+        return LiveFunction({"collections": {"products": {"read": "public"}}}, 0, 60)
+
+    monkeypatch.setattr(Target, "client", client)
+    monkeypatch.setattr(collection_stores, "live_function", live_function)
+    monkeypatch.setattr(store_differences, "live_function", live_function)
+    # Without --yes, `rebuild` writes nothing. Otherwise it needs the primary Region, which has the jobs' states.
+    monkeypatch.setattr("ops.cli.rebuild.unfinished_job", lambda *_: None)
+    result = CliRunner().invoke(main, ["--outputs", str(file), *command, "--region", replica])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert replica in result.output and {"publish", "apply", "read"} <= set(asked)
+
+
 def test_a_missing_right_is_one_sentence(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(target: Target) -> dict[str, Declared]:
+    def refuse(target: Target, stacks: Sequence[RegionalStack]) -> dict[str, Declared]:
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "secret"}}, "GetFunction")
 
     monkeypatch.setattr(verify, "declared_collections", refuse)
