@@ -107,6 +107,13 @@ output "mobile_client_id" {
   value       = module.readplane.mobile_client_id
 }
 
+output "client_ids" {
+  description = <<-EOT
+    Cognito client ids whose access tokens `read` and `write` accept: the stack's own, and those in user_pool.
+  EOT
+  value       = module.readplane.client_ids
+}
+
 output "identity_pool_id" {
   description = "Id of the Cognito identity pool; null without one."
   value       = module.readplane.identity_pool_id

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,13 +18,13 @@ import click
 from botocore.exceptions import ClientError
 
 from ops.cli.erase_items import count_rows, delete_items, erase_rows
-from ops.cli.erase_log import LOG_PREFIXES, UserInLog, document_versions
+from ops.cli.erase_log import LOG_PREFIXES, SCRATCH, UserInLog, clear_scratch, document_versions, owner_sources
 from ops.cli.items_generations import refuse_second_table
 from ops.cli.object_versions import delete_versions
 from ops.cli.private_stores import count_messages, feed
 from ops.cli.target import Chosen, RegionalStack, Target, table
 from ops.cli.users import Pool
-from ops.cli.waiting_changes import age_limit, has_failed_batches
+from ops.cli.waiting_changes import age_limit, has_failed_batches, has_published, oldest_message
 from ops.cli.write_log import apply_queue
 from ops.console import CommandError
 from ops.jobs import (
@@ -42,7 +42,9 @@ from readplane.model.timestamp import rfc3339
 
 STEPS = ("items", "log", "table", "stores", "documents", "user", "search")
 """The steps of `erase finish`, in their order. The tombstones go after the log, which could bring their items back. The
-documents go after the tombstones, because `publish` deletes a tombstone's document once more, and leaves a marker."""
+documents go after the tombstones, because `publish` deletes a tombstone's document once more, and leaves a marker.
+
+At their ends, `items` and `table` wait until `publish` and `feed` have handled what was written to the items table."""
 
 PENDING_SECONDS = 15 * 60
 """How long a change may be on its way after Firehose has delivered it."""
@@ -55,9 +57,12 @@ FORGET_TRIES = 5
 FORGET_SECONDS = 5.0
 """How often `feed` is asked to remove tombstones, and the pause between. A late message may bring one back."""
 
-QUEUE_TRIES = 360
-QUEUE_SECONDS = 5.0
-"""How often the queues are looked at until `apply` and `feed` have handled the last deletes."""
+HANDLED_TRIES = 360
+HANDLED_SECONDS = 5.0
+"""How often the command looks whether `publish` and `feed` have handled the last writes, and the pause between."""
+
+TOKEN_SECONDS = 86_400.0
+"""How long an access token of Cognito lives at most."""
 
 END_SECONDS = 60
 """How long writing the end of `erase begin` may take, and the operator's clock may be behind that of S3."""
@@ -88,6 +93,7 @@ def begin(chosen: Chosen, owner: str, options: JobOptions) -> None:
     arguments = _arguments(owner)
     refuse_second_table(target, "erase")
     users = _users(target, owner)
+    wait_seconds = _wait_seconds(target)
     if not options.yes:
         counts = count_rows(target, target.regional(replica=False), owner, _no_tick)
         _print_counts(options, "erase begin", {"users": len(users), **counts})
@@ -100,7 +106,7 @@ def begin(chosen: Chosen, owner: str, options: JobOptions) -> None:
             job.advance("users", users_disabled=len(users))
         delete_items(target, owner, job.wait, lambda count: job.advance("items", items_deleted=count), job.renew)
         # The waiting time begins when S3 has written the job's end, which is right after this.
-        ready = int(time.time() + _wait_seconds(target)) + END_SECONDS
+        ready = int(time.time() + wait_seconds) + END_SECONDS
         job.add_to_result(finish_after=rfc3339(ready * 1000))
     if not options.as_json:
         click.echo(f"Then run this, not before {_time(ready)}: readplane erase finish --owner SUB --yes")
@@ -131,16 +137,20 @@ def finish(chosen: Chosen, owner: str, keep_user: bool, options: JobOptions) -> 
     ready = _check_ready(target, arguments)
     _check_imports(target)
     _check_notifications(target)
+    sources = owner_sources(target)
     if options.yes:
         _check_queues(target, ready)
     if not options.yes:
-        _print_counts(options, "erase finish", _search(target, owner, None, keep_user=keep_user))
+        _print_counts(options, "erase finish", _search(target, owner, None, sources, keep_user=keep_user))
         return
+    ages_out = _ages_out(target)
     with open_job(target, "erase finish", arguments, options) as job:
         _check_alone(target, job)
-        _finish(chosen, owner, job, keep_user=keep_user)
+        _finish(chosen, owner, job, sources, keep_user=keep_user)
+        job.add_to_result(ages_out=[{"where": where, "until": until} for where, until in ages_out])
     if not options.as_json:
-        _say_what_ages_out()
+        click.echo("Nothing can be removed from these, and they age out by themselves:")
+        table(ages_out, "WHERE", "UNTIL")
 
 
 def _no_tick() -> None:
@@ -165,20 +175,33 @@ def _users(target: Target, owner: str) -> list[str]:
 
 
 def _wait_seconds(target: Target) -> float:
-    """Return how long after `begin` the last change of the user may arrive: token, then Firehose, then the way."""
-    cognito, firehose = target.client("cognito-idp", target.region), target.client("firehose", target.region)
-    units = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
-    tokens = [3600.0]
-    for name in ("web_client_id", "mobile_client_id"):
-        if client := target.outputs.get(name):
-            answer = cognito.describe_user_pool_client(UserPoolId=target.outputs["user_pool_id"], ClientId=client)
-            settings = answer["UserPoolClient"]
-            unit = settings.get("TokenValidityUnits", {}).get("AccessToken", "hours")
-            tokens.append(settings.get("AccessTokenValidity", 1) * units[unit])
+    """Return how long after `begin` the last change of the user may arrive: token, then Firehose, then the way.
+
+    :raises CommandError: if the stack's outputs don't say whose tokens it accepts
+    """
+    clients = target.output("client_ids", "an older version of Readplane created the stack. Apply terraform/.")
+    tokens = [_token_seconds(target, client) for client in clients]
     stream = target.output("delivery_stream", "an older version of Readplane created the stack. Apply terraform/.")
+    firehose = target.client("firehose", target.region)
     description = firehose.describe_delivery_stream(DeliveryStreamName=stream)["DeliveryStreamDescription"]
     hints = description["Destinations"][0]["ExtendedS3DestinationDescription"]["BufferingHints"]
-    return max(tokens) + float(hints["IntervalInSeconds"]) + PENDING_SECONDS
+    return max(3600.0, *tokens) + float(hints["IntervalInSeconds"]) + PENDING_SECONDS
+
+
+def _token_seconds(target: Target, client: str) -> float:
+    """Return how long the access tokens of a client of the user pool live, in seconds."""
+    cognito = target.client("cognito-idp", target.region)
+    try:
+        answer = cognito.describe_user_pool_client(UserPoolId=target.outputs["user_pool_id"], ClientId=client)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return TOKEN_SECONDS  # the client is deleted, and nobody knows how long its last tokens live
+    settings = answer["UserPoolClient"]
+    units = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+    unit = settings.get("TokenValidityUnits", {}).get("AccessToken", "hours")
+    seconds: float = settings.get("AccessTokenValidity", 1) * units[unit]
+    return seconds
 
 
 def _check_ready(target: Target, arguments: Mapping[str, Any]) -> float:
@@ -253,30 +276,45 @@ def _check_queues(target: Target, since: float) -> None:
     :raises CommandError: if something older waits, or a dead-letter queue isn't empty
     """
     for stack in target.regions():
-        sqs = target.client("sqs", stack.region)
-        urls = {f"apply{suffix}": apply_queue(target, stack, suffix) for suffix in ("", "-dead-letters")}
-        role = "primary" if stack.region == target.region else "replica"
-        feeds: Mapping[str, Mapping[str, str]] = (target.outputs.get("feed_queues") or {}).get(role) or {}
-        for store, entry in feeds.items():
-            urls |= {f"feed-{store}": entry["url"], f"feed-{store}-dead-letters": entry["dead_letter_url"]}
-        for name, url in urls.items():
-            waiting = count_messages(sqs, url)
-            if waiting and (name.endswith("-dead-letters") or not _is_younger(target, stack, url, since)):
-                raise CommandError(
-                    f"{waiting} messages are in the queue {target.name}-{name} of {stack.region}. Wait until those "
-                    "that may name the user are handled, or redrive dead letters: readplane dead-letters redrive"
-                )
+        apply = {f"apply{suffix}": apply_queue(target, stack, suffix) for suffix in ("", "-dead-letters")}
+        for text in _old_messages(target, stack, apply | _feed_queues(target, stack), since, age_limit):
+            raise CommandError(text)
         if has_failed_batches(target, stack):
             raise CommandError(f"There are dead letters of streams in {stack.region}: readplane dead-letters redrive")
 
 
-def _is_younger(target: Target, stack: RegionalStack, url: str, since: float) -> bool:
-    """Whether every message of a queue came after a Unix time, as far as CloudWatch says. It may be behind."""
-    oldest = age_limit(target, stack, url)
-    return oldest is not None and since < time.time() - oldest
+def _feed_queues(target: Target, stack: RegionalStack) -> dict[str, str]:
+    """Return the URLs of the queues of `feed` in one Region, and of their dead-letter queues, by their names."""
+    role = "primary" if stack.region == target.region else "replica"
+    feeds: Mapping[str, Mapping[str, str]] = (target.outputs.get("feed_queues") or {}).get(role) or {}
+    urls = {f"feed-{store}": entry["url"] for store, entry in feeds.items()}
+    return urls | {f"feed-{store}-dead-letters": entry["dead_letter_url"] for store, entry in feeds.items()}
 
 
-def _finish(chosen: Chosen, owner: str, job: Job, *, keep_user: bool) -> None:
+def _old_messages(
+    target: Target,
+    stack: RegionalStack,
+    urls: Mapping[str, str],
+    since: float,
+    age_of: Callable[[Target, RegionalStack, str], float | None],
+) -> Iterator[str]:
+    """Yield a sentence for each queue that holds a message from before a Unix time, or any dead letter.
+
+    :param age_of: returns how old the messages of a queue are at most, in seconds; None if CloudWatch says nothing
+    """
+    for name, url in urls.items():
+        waiting = count_messages(target.client("sqs", stack.region), url)
+        if not waiting:
+            continue
+        age = None if name.endswith("-dead-letters") else age_of(target, stack, url)
+        if age is None or since >= time.time() - age:
+            yield (
+                f"{waiting} messages are in the queue {target.name}-{name} of {stack.region}. Wait until those "
+                "that may name the user are handled, or redrive dead letters: readplane dead-letters redrive"
+            )
+
+
+def _finish(chosen: Chosen, owner: str, job: Job, sources: frozenset[str], *, keep_user: bool) -> None:
     """Carry out the steps from the job's position on."""
     target = chosen.target
     position = job.position or {"step": STEPS[0]}
@@ -288,19 +326,21 @@ def _finish(chosen: Chosen, owner: str, job: Job, *, keep_user: bool) -> None:
         job.say(f"step {number} of {len(STEPS)}: {step}")
         job.advance(position)
         if step == "log":
-            _walk_log(target, owner, job, position, erase_them=True)
+            _erase_log(target, owner, job, position, sources)
         elif step == "search":
-            _check_nothing_left(target, owner, job, position, keep_user=keep_user)
+            _check_nothing_left(target, owner, job, position, sources, keep_user=keep_user)
         else:
             _WORK[step](target, owner, job, position)
 
 
-def _check_nothing_left(target: Target, owner: str, job: Job, position: Any, *, keep_user: bool) -> None:
+def _check_nothing_left(
+    target: Target, owner: str, job: Job, position: Any, sources: frozenset[str], *, keep_user: bool
+) -> None:
     """Search everything again.
 
     :raises CommandError: if something still names the user
     """
-    found = _search(target, owner, job, keep_user=keep_user)
+    found = _search(target, owner, job, sources, keep_user=keep_user)
     job.advance(position, named=found.pop("named", 0))
     if found:
         job.advance({"step": STEPS[0]})
@@ -318,21 +358,75 @@ def _delete_user(target: Target, owner: str, job: Job, position: Any) -> None:
 
 
 def _delete_items_again(target: Target, owner: str, job: Job, position: Any) -> None:
-    """Delete what the user has written with a last token, and wait until `apply` is done with it."""
-    deleted = delete_items(target, owner, job.wait, lambda count: job.advance(position, items_deleted=count), job.renew)
-    since = time.time()
-    for _ in range(QUEUE_TRIES if deleted else 0):
-        try:
-            _check_queues(target, since)
+    """Delete what the user has written with a last token, in the items table and in what follows it."""
+    unfinished = {"step": position["step"]}
+
+    def note(count: int) -> None:
+        job.advance(unfinished, items_deleted=count)
+
+    deleted = delete_items(target, owner, job.wait, note, job.renew)
+    _wait_until_handled(target, owner, job, position, wrote=deleted > 0)
+
+
+def _wait_until_handled(target: Target, owner: str, job: Job, position: Any, *, wrote: bool) -> None:
+    """Wait until `publish` and `feed` have handled what a step has written to the items table.
+
+    Otherwise `publish` would leave markers with the user's name after the step `documents`. And `feed` must learn of a
+    delete as long as the table has the tombstone. Afterwards `feed` takes a row of the database that is younger than
+    the horizon for newer than the table, and leaves it.
+
+    The job's position holds the time of the last write, so a run that goes on waits too. If the position has no time,
+    an earlier run may have ended right after a write.
+
+    :param wrote: whether this run has written something
+    :raises CommandError: if it takes too long
+    """
+    since = position.get("since")
+    if wrote or since is None:
+        since = time.time()
+    position = {"step": position["step"], "since": since}
+    job.advance(position)
+    job.say("waits until `publish` and `feed` have handled the last writes, which takes five minutes at least")
+    for _ in range(HANDLED_TRIES):
+        problem = next(_unhandled(target, since), None) or _living_rows(target, owner, job, position)
+        if problem is None:
             return
-        except CommandError:
-            job.wait(QUEUE_SECONDS)
-    if deleted:
-        _check_queues(target, since)
+        job.wait(HANDLED_SECONDS)
+    raise CommandError(f"{problem} Then run this command again: it goes on.")
+
+
+def _unhandled(target: Target, since: float) -> Iterator[str]:
+    """Yield what `publish` and `feed` may not have handled yet of what was written before a Unix time.
+
+    `apply` needn't be asked, because the deletes are in the items table of every Region.
+    """
+    for stack in target.regions():
+        if not has_published(target, stack, since):
+            yield (
+                f"`publish` in {stack.region} may be behind. Wait until `ops/readplane status` says that it reads the "
+                "stream of the items table."
+            )
+    for stack in target.regions():
+        # This age leaves out a message that `feed` has failed to handle several times. Such a message holds only a key,
+        # and the database shows whether `feed` has handled that key.
+        yield from _old_messages(target, stack, _feed_queues(target, stack), since, oldest_message)
+
+
+def _living_rows(target: Target, owner: str, job: Job, position: Any) -> str | None:
+    """Return a sentence if the database of a Region still has an item of the user that isn't deleted."""
+    for stack in target.regions():
+        removed, left = _forget(target, stack, owner)
+        job.advance(position, rows_removed=removed)
+        if left:
+            return (
+                f"The database in {stack.region} still has {left} items of this user. Run `readplane relational verify "
+                "--repair`, and wait until its queue is empty."
+            )
+    return None
 
 
 def _erase_documents(target: Target, owner: str, job: Job, position: Any) -> None:
-    """Delete all versions and markers of the user's documents, until `publish` makes no new marker."""
+    """Delete all versions and markers of the user's documents, until there is no new one."""
     for attempt in range(DOCUMENT_TRIES):
         count = 0
         for stack in target.regions():
@@ -346,19 +440,31 @@ def _erase_documents(target: Target, owner: str, job: Job, position: Any) -> Non
         job.wait(DOCUMENT_SECONDS)
 
 
-def _walk_log(target: Target, owner: str, job: Job | None, position: Any, *, erase_them: bool) -> Counter[str]:
+def _erase_log(target: Target, owner: str, job: Job, position: Any, sources: frozenset[str]) -> None:
+    """Remove the user from every object of the write log's buckets, and what interrupted commands have left there."""
+    for stack in target.regions():
+        clear_scratch(target, stack)
+    _walk_log(target, owner, job, position, sources, erase_them=True)
+    for stack in target.regions():
+        clear_scratch(target, stack)
+
+
+def _walk_log(
+    target: Target, owner: str, job: Job | None, position: Any, sources: frozenset[str], *, erase_them: bool
+) -> Counter[str]:
     """Read every object of the write log's buckets. Return where the user is named, or what was removed.
 
     :param position: the job's position: the Region, prefix and key after which to go on
+    :param sources: the sources that feed owner collections
     """
     total: Counter[str] = Counter()
     begin_at = position.get("region"), position.get("prefix"), position.get("key")
     for stack in target.regions():
-        for prefix in LOG_PREFIXES:
+        for prefix in LOG_PREFIXES if erase_them else (*LOG_PREFIXES, SCRATCH):
             if begin_at[0] is not None and (stack.region, prefix) != begin_at[:2]:
                 continue
             after, begin_at = begin_at[2], (None, None, None)
-            log = UserInLog(target, stack, owner, job.id if job else "search")
+            log = UserInLog(target, stack, owner, sources)
             for page in log.pages(prefix, after):
                 if job:
                     job.pace(len(page.versions))
@@ -368,14 +474,14 @@ def _walk_log(target: Target, owner: str, job: Job | None, position: Any, *, era
                 if job:
                     place = {"step": position["step"], "region": stack.region, "prefix": prefix, "key": after}
                     job.advance(place, **(counts if erase_them else {}), versions_read=len(page.versions))
-        if erase_them and begin_at[0] is None:
-            UserInLog(target, stack, owner, job.id if job else "search").clean_up()
     return total
 
 
 def _erase_table(target: Target, owner: str, job: Job, position: Any) -> None:
-    """Remove the user from the items table of every Region."""
-    job.advance(position, **erase_rows(target, owner, job.wait, job.renew))
+    """Remove the user from the items table of every Region, and let `publish` and `feed` follow."""
+    counts = erase_rows(target, owner, job.wait, job.renew)
+    job.advance({"step": position["step"]}, **counts)
+    _wait_until_handled(target, owner, job, position, wrote=counts.total() > 0)
 
 
 def _forget_in_stores(target: Target, owner: str, job: Job, position: Any) -> None:
@@ -404,7 +510,7 @@ _WORK: Mapping[str, Callable[[Target, str, Job, Any], None]] = {
 }
 
 
-def _search(target: Target, owner: str, job: Job | None, *, keep_user: bool) -> Counter[str]:
+def _search(target: Target, owner: str, job: Job | None, sources: frozenset[str], *, keep_user: bool) -> Counter[str]:
     """Count where the user is named, in every Region. `named` counts the data of other items."""
     found: Counter[str] = Counter()
     for stack in target.regions():
@@ -414,7 +520,7 @@ def _search(target: Target, owner: str, job: Job | None, *, keep_user: bool) -> 
         if job:  # a search alone changes nothing
             found["database_rows"] += sum(_forget(target, stack, owner))
     found["users"] += 0 if keep_user else len(_users(target, owner))
-    counts = _walk_log(target, owner, job, {"step": "search"}, erase_them=False)
+    counts = _walk_log(target, owner, job, {"step": "search"}, sources, erase_them=False)
     found["log_object_versions"] += counts["found"]
     found["named"] += counts["named"]
     return +found
@@ -440,10 +546,9 @@ def _print_counts(options: JobOptions, command: str, counts: Mapping[str, int]) 
     click.echo("Nothing was changed. Run the command again with --yes.")
 
 
-def _say_what_ages_out() -> None:
-    """Say where the user is still named, and until when at most."""
+def _ages_out(target: Target) -> list[tuple[str, ...]]:
+    """Return where the user is still named, and until when at most."""
     now = datetime.now(UTC)
-    click.echo("Nothing can be removed from these, and they age out by themselves:")
     rows: list[tuple[str, ...]] = [
         ("point-in-time backups of the items table", f"{now + 35 * DAY:%Y-%m-%d}"),
         ("records of the change stream, if a source feeds an owner collection", "its retention, a day by default"),
@@ -452,7 +557,9 @@ def _say_what_ages_out() -> None:
         ("log groups, such as the API's access log (field `caller`)", "log_retention_days"),
         ("CloudTrail, access logs of buckets, and backups of your own", "as you have set them"),
     ]
-    table(rows, "WHERE", "UNTIL")
+    if any(_feed_queues(target, stack) for stack in target.regions()):
+        rows.insert(3, ("keys in messages that `feed` fails to handle", "`feed` handles them, or you redrive them"))
+    return rows
 
 
 def _time(seconds: float) -> str:

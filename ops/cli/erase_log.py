@@ -42,21 +42,17 @@ SLICE = 32
 class UserInLog:
     """A user in the write log's bucket of one Region.
 
-    :param scratch: a name under which this job's new contents lie
+    :param sources: the names of the sources that feed owner collections
     """
 
-    def __init__(self, target: Target, stack: RegionalStack, user: str, scratch: str) -> None:
+    def __init__(self, target: Target, stack: RegionalStack, user: str, sources: frozenset[str]) -> None:
         self._s3 = target.client("s3", stack.region)
         self._bucket = stack.log_bucket
         self._user = user
-        self._scratch = f"{SCRATCH}{scratch}/"
-        self._target = target
-        self._owner_sources: frozenset[str] = frozenset()
+        self._sources = sources
 
     def pages(self, prefix: str, after: str | None) -> Iterator[Page]:
         """Yield the versions of all objects under a prefix in slices."""
-        if prefix == "quarantine/":
-            self._owner_sources = _owner_sources(self._target)
         for page in version_pages(self._s3, self._bucket, prefix, after):
             for start in range(0, len(page.versions), SLICE):
                 part = page.versions[start : start + SLICE]
@@ -70,11 +66,6 @@ class UserInLog:
     def erase(self, page: Page) -> Counter[str]:
         """Remove the user. Count the objects, lines and versions that were changed or removed."""
         return self._each(page, self._erase)
-
-    def clean_up(self) -> None:
-        """Delete what an interrupted run has left under the scratch key."""
-        for page in version_pages(self._s3, self._bucket, self._scratch, None):
-            delete_versions(self._s3, self._bucket, page.versions)
 
     def _each(self, page: Page, work: Any) -> Counter[str]:
         with ThreadPoolExecutor(WORKERS) as workers:
@@ -101,15 +92,16 @@ class UserInLog:
         prefix = entry.key.split("/")[0]
         if entry.key.startswith(JOBS):
             return _redact_job(content, self._user), entry.key
-        if entry.key.startswith(EXPORTS):
+        if entry.key.startswith((EXPORTS, SCRATCH)):
             # No line of an export is a change. So each that names the user would be another one without the user.
-            names_user = redact_lines(content, self._user).changes_something
+            redacted = redact_lines(content, self._user)
+            names_user = redacted.changes_something or bool(redacted.named)
             return Redacted(None if names_user else content, int(names_user), 0, Counter()), entry.key
         try:
             if prefix in ("log", "stream"):
                 return redact_lines(content, self._user), entry.key
             if prefix == "quarantine":
-                redacted, name = redact_quarantined(content, self._user, self._owner_sources)
+                redacted, name = redact_quarantined(content, self._user, self._sources)
                 return redacted, f"{entry.key.rpartition('/')[0]}/{name}" if name else entry.key
         except ValueError:
             pass  # an entry that is no JSON, which `apply` hasn't written
@@ -154,7 +146,7 @@ class UserInLog:
 
     def _write(self, key: str, content: bytes, former: ObjectVersion) -> None:
         """Write an object by a copy, of which S3 doesn't notify `apply`."""
-        scratch = self._scratch + hashlib.sha256(key.encode()).hexdigest()[:32]
+        scratch = SCRATCH + hashlib.sha256(key.encode()).hexdigest()[:32]
         version = self._s3.put_object(Bucket=self._bucket, Key=scratch, Body=content).get("VersionId", "null")
         self._s3.copy_object(
             Bucket=self._bucket,
@@ -186,8 +178,21 @@ def _is_running(content: bytes) -> bool:
     return isinstance(state, dict) and state.get("outcome") == "running"
 
 
-def _owner_sources(target: Target) -> frozenset[str]:
-    """Return the names of the sources that feed owner collections."""
+def clear_scratch(target: Target, stack: RegionalStack) -> None:
+    """Delete the contents that interrupted commands have left, which may name every user but one.
+
+    Call this while no other command erases a user.
+    """
+    s3 = target.client("s3", stack.region)
+    for page in version_pages(s3, stack.log_bucket, SCRATCH, None):
+        delete_versions(s3, stack.log_bucket, page.versions)
+
+
+def owner_sources(target: Target) -> frozenset[str]:
+    """Return the names of the sources that feed owner collections.
+
+    :raises CommandError: if the stack's functions differ, or their settings can't be read
+    """
     sources: Mapping[str, Mapping[str, Any]] = target.outputs.get("sources") or {}
     collections = declared_collections(target) if sources else {}
     return frozenset(name for name, entry in sources.items() if collections[entry["collection"]].read == "owner")

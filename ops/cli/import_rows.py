@@ -159,7 +159,10 @@ class RowReader:
     def _row(self, number: int, fields: Any) -> Row:
         if not isinstance(fields, dict):
             raise RowError("it isn't one JSON object")
-        item_id, owner, data = self._split(fields)
+        try:
+            item_id, owner, data = self._split(fields)
+        except DuplicateNameError as error:
+            raise RowError(str(error)) from error
         if not isinstance(item_id, str) or not is_item_id(item_id):
             raise RowError("the id must be 1-256 characters of A-Z a-z 0-9 . _ ~ -, the first a letter or digit")
         if self._owned and (not isinstance(owner, str) or not is_owner(owner)):

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from ops.cli.private_stores import count_messages
-from ops.cli.status_probes import Metric, newest_values
 from ops.cli.target import RegionalStack, Target
-from ops.cli.waiting_changes import has_failed_batches
+from ops.cli.waiting_changes import has_failed_batches, seconds_behind
 from ops.cli.write_log import apply_queue
 from ops.console import CommandError
 
 MAX_SECONDS = 10.0
 """How far behind its streams a function may be at the end of a rebuild."""
-
-AGE_MINUTES = 3
-"""Over how many minutes with data the age of a stream's records is read. A function may read several streams, which
-share a metric. A single minute may hold only the ages of the stream that isn't behind."""
 
 
 def refuse_late_publish(target: Target) -> None:
@@ -54,11 +48,9 @@ def _waiting_changes(target: Target, stack: RegionalStack) -> Iterator[str]:
 
 def _late_streams(target: Target, stack: RegionalStack, function: str) -> Iterator[str]:
     """Yield how far a function was behind any of its streams, if CloudWatch says that it was too far behind."""
-    metric = Metric("AWS/Lambda", "IteratorAge", {"FunctionName": f"{target.name}-{function}"})
-    cloudwatch = target.client("cloudwatch", stack.region)
-    age_ms = newest_values(cloudwatch, {"age": metric}, datetime.now(UTC), minutes=AGE_MINUTES)["age"]
-    if age_ms is not None and age_ms > MAX_SECONDS * 1000:
-        yield f"{function} in {stack.region} is {age_ms / 1000:.0f} s behind"
+    behind = seconds_behind(target, stack, function)
+    if behind is not None and behind > MAX_SECONDS:
+        yield f"{function} in {stack.region} is {behind:.0f} s behind"
 
 
 def _refuse(texts: list[str]) -> None:

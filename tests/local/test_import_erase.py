@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ops.cli import erase
+from ops.cli import erase, waiting_changes
 from ops.cli.erase_log import LOG_PREFIXES
 from ops.cli.main import main
 from ops.local.session import User, sign_in
@@ -113,6 +113,7 @@ def test_nothing_names_an_erased_user(stack: Local, tmp_path: Path, monkeypatch:
     assert "not before" in result.output
     monkeypatch.setattr(erase, "_wait_seconds", lambda target: 0.0)
     monkeypatch.setattr(erase, "DOCUMENT_SECONDS", 3.0)
+    monkeypatch.setattr(waiting_changes, "READ_SECONDS", 3.0)
     monkeypatch.setattr(erase, "LOG_PREFIXES", PREFIXES)
 
     def finished() -> bool:

@@ -103,6 +103,13 @@ output "mobile_client_id" {
   value       = module.identity.mobile_client_id
 }
 
+output "client_ids" {
+  description = <<-EOT
+    Cognito client ids whose access tokens `read` and `write` accept: the stack's own, and those in user_pool.
+  EOT
+  value       = module.identity.client_ids
+}
+
 output "sign_in_url" {
   description = "URL of Cognito's hosted sign-in page."
   value       = module.identity.sign_in_url

@@ -46,6 +46,12 @@ def test_the_root_has_every_output_of_the_module_but_the_long_ones() -> None:
         assert argument(body, "sensitive") == argument(stack[name], "sensitive"), name
 
 
+def test_the_output_client_ids_names_the_clients_whose_tokens_the_functions_accept() -> None:
+    """`erase` waits until the tokens of these clients have expired."""
+    accepted = re.findall(r"\bclient_ids += (.*)", (STACK / "main.tf").read_text())
+    assert accepted == [argument(module(STACK, "output")["client_ids"], "value")] == ["module.identity.client_ids"]
+
+
 def test_the_tag_stack_is_the_stacks_name() -> None:
     default = argument(module(SETTINGS, "variable")["name"], "default")
     assert f"Stack = coalesce(var.name, {default})" in (TERRAFORM / "providers.tf").read_text()

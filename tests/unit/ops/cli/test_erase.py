@@ -1,21 +1,25 @@
-"""Test the commands `erase` on two Regions in moto, in which the real functions `apply` and `publish` run."""
+"""Test the commands `erase` on two Regions in moto, in which the real functions `apply`, `publish` and `feed` run."""
 
 import functools
 import gzip
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from ops.cli import erase, erase_items, erase_log, waiting_changes
 from ops.cli.main import main
+from ops.cli.object_versions import ObjectVersion
+from ops.cli.status_probes import Metric
 from ops.cli.target import Chosen, RegionalStack, Target
 from ops.console import CommandError
 from ops.jobs import Job, JobState
@@ -26,13 +30,16 @@ from readplane.apply.quarantine import S3LineQuarantine
 from readplane.apply.tally import DynamoCountedObjects
 from readplane.aws.boto import BotoClient
 from readplane.clock import now_ms
+from readplane.feed.fed_stores import DatabaseStore
+from readplane.feed.item_rows import ItemRows
+from readplane.feed.messages import MessageFeeder
 from readplane.model.change import Change
 from readplane.model.timestamp import ms_of
-from readplane.publish.handler import Publish, PublishSettings
+from readplane.publish.handler import FeedQueue, Publish, PublishSettings
 from readplane.publish.quarantine import S3RowQuarantine
 from readplane.stores.documents import S3Documents
 from readplane.stores.items import ApplyOutcome, DynamoItems
-from readplane.stores.rows import change_of
+from readplane.stores.key_queue import SqsKeyQueue
 from readplane.telemetry import Telemetry
 from tests.fakes.moto_aws import REGION, Aws
 from tests.unit.feed.support import MemoryWriter
@@ -65,10 +72,15 @@ def queue_url(name: str, region: str) -> str:
 
 
 class Cognito:
-    """A stand-in for the API of a user pool with one user, which moto doesn't have without another package."""
+    """A stand-in for the API of a user pool with one user, which moto doesn't have without another package.
+
+    clients: the settings of each client of the pool by its id
+    """
 
     def __init__(self) -> None:
         self.users = {"carol": {"sub": CAROL, "enabled": True, "signed_in": True}}
+        minutes = {"AccessTokenValidity": 90, "TokenValidityUnits": {"AccessToken": "minutes"}}
+        self.clients: dict[str, dict[str, Any]] = {"web": minutes, "mobile": minutes}
 
     def list_users(self, **request: str) -> dict[str, Any]:
         found = [name for name, user in self.users.items() if request["Filter"] == f'sub = "{user["sub"]}"']
@@ -83,8 +95,10 @@ class Cognito:
     def admin_delete_user(self, **request: str) -> None:
         del self.users[request["Username"]]
 
-    def describe_user_pool_client(self, **_: str) -> dict[str, Any]:
-        return {"UserPoolClient": {"AccessTokenValidity": 90, "TokenValidityUnits": {"AccessToken": "minutes"}}}
+    def describe_user_pool_client(self, **request: str) -> dict[str, Any]:
+        if request["ClientId"] not in self.clients:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "DescribeUserPoolClient")
+        return {"UserPoolClient": self.clients[request["ClientId"]]}
 
 
 class OneByOne(DynamoItems):
@@ -94,12 +108,35 @@ class OneByOne(DynamoItems):
         return Counter(map(self.apply, changes))
 
 
+class MarkingDocuments(S3Documents):
+    """Documents in a bucket that leaves a marker for each delete, as S3 does. Moto leaves none for a missing key."""
+
+    def __init__(self, bucket: str, region: str) -> None:
+        super().__init__(BotoClient("s3", region=region), bucket)
+        self._place = bucket, region
+
+    def remove_document(self, key: str) -> None:
+        bucket, region = self._place
+        version = client("s3", region).put_object(Bucket=bucket, Key=key, Body=b"")["VersionId"]
+        super().remove_document(key)
+        client("s3", region).delete_object(Bucket=bucket, Key=key, VersionId=version)
+
+
+class Functions(NamedTuple):
+    """The functions of one Region."""
+
+    apply: Apply
+    publish: Publish
+    feed: MessageFeeder
+
+
 class World:
     """A stack of two Regions. `pump` lets its functions handle everything that waits.
 
     user: the `sub` of the user that is erased
     database: what the database of each Region holds
-    metrics: the sum of each metric that `apply` and `publish` have emitted
+    metrics: the sum of each metric that the functions have emitted
+    behind: the functions that handle nothing for now, `publish` or `feed`
     """
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,8 +144,10 @@ class World:
         self._file = folder / "outputs.json"
         self.database = {region: MemoryWriter() for region in REGIONS}
         self.metrics: Counter[str] = Counter()
+        self.behind: set[str] = set()
+        self._unread: dict[str, list[dict[str, Any]]] = {region: [] for region in REGIONS}
         self._iterators: dict[str, str] = {}
-        self.functions: dict[str, tuple[Apply, Publish]] = {}
+        self.functions: dict[str, Functions] = {}
         for region in REGIONS:
             self._make_region(region)
         self.user = CAROL
@@ -127,10 +166,14 @@ class World:
             "replica_write_log_bucket": LOGS[REPLICA],
             "replica_documents_bucket": DOCUMENTS[REPLICA],
             "user_pool_id": "pool",
-            "web_client_id": "web",
+            "client_ids": ["web", "mobile"],
             "delivery_stream": "shop-write-log",
             "feed_queues": {"primary": self._feed_queue(REGION), "replica": self._feed_queue(REPLICA)},
         }
+        self.write_outputs()
+
+    def write_outputs(self) -> None:
+        """Write the file with the stack's outputs, from which each command reads them."""
         self._file.write_text(json.dumps({name: {"value": value} for name, value in self.outputs.items()}))
 
     def _make_region(self, region: str) -> None:
@@ -170,7 +213,7 @@ class World:
         url = queue_url("shop-feed", region)
         return {"database": {"url": url, "dead_letter_url": f"{url}-dead-letters"}}
 
-    def _functions(self, region: str) -> tuple[Apply, Publish]:
+    def _functions(self, region: str) -> Functions:
         dynamodb, s3 = BotoClient("dynamodb", region=region), BotoClient("s3", region=region)
         horizon_ms = HORIZON_DAYS * 86_400_000
         url = queue_url("shop-apply", region)
@@ -183,18 +226,35 @@ class World:
             counted=DynamoCountedObjects(dynamodb, "items"),
         )
         settings = ApplySettings("shop", "items", url, LOGS[region], "quarantine/", HORIZON_DAYS, COLLECTIONS)
+        feed_url, held = queue_url("shop-feed", region), frozenset(COLLECTIONS)
         publish = Publish(
-            PublishSettings("shop", "items", DOCUMENTS[region], LOGS[region], "quarantine/", HORIZON_DAYS, COLLECTIONS),
+            PublishSettings(
+                "shop",
+                "items",
+                DOCUMENTS[region],
+                LOGS[region],
+                "quarantine/",
+                HORIZON_DAYS,
+                COLLECTIONS,
+                {"database": FeedQueue("database", feed_url, held)},
+            ),
             DynamoItems(dynamodb, "items", horizon_ms=horizon_ms, telemetry=telemetry),
-            S3Documents(s3, DOCUMENTS[region]),
+            MarkingDocuments(DOCUMENTS[region], region),
             S3RowQuarantine(s3, LOGS[region], "quarantine/"),
             Telemetry("publish", "shop"),
+            {"database": SqsKeyQueue(BotoClient("sqs", region=region), feed_url, "database")},
         )
-        return Apply(settings, stores, telemetry), publish
+        feed_telemetry = Telemetry("feed", "shop")
+        database = DatabaseStore(self.database[region], held)  # type: ignore[arg-type]
+        feed = MessageFeeder(
+            ItemRows(dynamodb, "items", feed_telemetry), {"database": database}, horizon_ms, feed_telemetry
+        )
+        return Functions(Apply(settings, stores, telemetry), publish, feed)
 
     def pump(self) -> None:
-        """Let `apply` handle all notifications, and DynamoDB and `publish` all writes, until nothing waits."""
-        while any([self._apply(region) for region in REGIONS] + [self._publish(region) for region in REGIONS]):
+        """Let `apply` handle all notifications, `publish` all writes, and `feed` all keys, until nothing waits."""
+        steps = [partial(step, region) for step in (self._apply, self._publish, self._feed) for region in REGIONS]
+        while sum(step() for step in steps):
             pass
         self._count(self._capsys.readouterr().out)
 
@@ -207,21 +267,36 @@ class World:
                     self.metrics[metric["Name"]] += entry[metric["Name"]]
 
     def _apply(self, region: str) -> bool:
-        sqs, url = client("sqs", region), queue_url("shop-apply", region)
+        def handle(record: dict[str, Any]) -> bool:
+            failed = self.functions[region].apply({"Records": [record]}, lambda: 60_000)
+            assert failed == {"batchItemFailures": []}
+            return True
+
+        return self._receive(region, "shop-apply", handle)
+
+    def _feed(self, region: str) -> bool:
+        def handle(record: dict[str, Any]) -> bool:
+            return not self.functions[region].feed.feed_messages([record], lambda: 60_000)
+
+        return "feed" not in self.behind and self._receive(region, "shop-feed", handle)
+
+    def _receive(self, region: str, queue: str, handle: Callable[[dict[str, Any]], bool]) -> bool:
+        """Pass the messages of a queue to a function, and delete what it handles. Return whether there are any."""
+        sqs, url = client("sqs", region), queue_url(queue, region)
         messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         for message in messages:
             record = {
                 "messageId": message["MessageId"],
                 "receiptHandle": message["ReceiptHandle"],
                 "body": message["Body"],
-                "attributes": {"ApproximateReceiveCount": "1"},
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"},
             }
-            assert self.functions[region][0]({"Records": [record]}, lambda: 60_000) == {"batchItemFailures": []}
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            if handle(record):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)
 
     def _publish(self, region: str) -> bool:
-        """Pass new stream records to `publish`, to the database and to the other Region, as DynamoDB replicates."""
+        """Pass new stream records to the other Region, as DynamoDB does, and to `publish`, unless it is behind."""
         dynamodb = client("dynamodb", region)
         answer = client("dynamodbstreams", region).get_records(ShardIterator=self._iterators[region])
         self._iterators[region] = answer["NextShardIterator"]
@@ -229,16 +304,17 @@ class World:
         other = client("dynamodb", REGIONS[1 - REGIONS.index(region)])
         for record in records:
             images = record["dynamodb"]
-            assert self.functions[region][1]({"Records": [record]}) == {"batchItemFailures": []}
             new = images.get("NewImage")
-            if new and "version" in new:
-                self.database[region].upsert([change_of(new)])
             stored = other.get_item(TableName="items", Key=images["Keys"]).get("Item")
             if stored != new and dynamodb.get_item(TableName="items", Key=images["Keys"]).get("Item") == new:
                 if new is None:
                     other.delete_item(TableName="items", Key=images["Keys"])
                 else:
                     other.put_item(TableName="items", Item=new)
+        unread = self._unread[region]
+        unread += records
+        while unread and "publish" not in self.behind:
+            assert self.functions[region].publish({"Records": [unread.pop(0)]}) == {"batchItemFailures": []}
         return bool(records)
 
     def deliver(self, *changes: Change | bytes, region: str = REGION, key: str = "log/a.gz") -> None:
@@ -255,6 +331,12 @@ class World:
                 body = json.dumps({"replay": True, "Records": [record]})
                 client("sqs", region).send_message(QueueUrl=queue_url("shop-apply", region), MessageBody=body)
         self.pump()
+
+    def messages(self, region: str) -> list[str]:
+        """Return the bodies of the messages that wait for `feed`."""
+        url = queue_url("shop-feed", region)
+        answer = client("sqs", region).receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [message["Body"] for message in answer.get("Messages", [])]
 
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         listed = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
@@ -280,6 +362,7 @@ class World:
         for region in REGIONS:
             found += [f"{region}/{key}" for key, row in self.rows(region).items() if self.user in json.dumps(row)]
             found += [f"{region}/db/{key}" for key in self.database[region].rows if self.user in key]
+            found += [f"{region}/feed" for body in self.messages(region) if self.user in body]
         return found + list(self.cognito.users)
 
     def __call__(self, *words: str) -> Result:
@@ -316,6 +399,7 @@ def world(
     monkeypatch.setattr(erase, "feed", world.feed)
     monkeypatch.setattr(erase_log, "declared_collections", lambda target: COLLECTIONS)
     monkeypatch.setattr(erase, "_wait_seconds", lambda target: 0.0)
+    monkeypatch.setattr(waiting_changes, "READ_SECONDS", 0.0)
     yield world
 
 
@@ -414,7 +498,7 @@ def test_begin_shuts_the_user_out_and_deletes_the_items(world: World) -> None:
     assert f"owner/documents/profiles/{world.user}/me" not in world.keys("documents")
 
 
-@pytest.mark.parametrize("step", [5, 24])
+@pytest.mark.parametrize("step", [5, 24, 40])
 def test_a_killed_finish_goes_on(world: World, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     fill(world)
     world.erase("begin", "--yes")
@@ -482,7 +566,28 @@ def test_finish_is_refused_until_it_is_safe_and_changes_nothing_without_yes(
 
 def test_the_waiting_time_follows_from_the_settings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erase, "_wait_seconds", WAIT_SECONDS)
-    assert erase._wait_seconds(Target(world.outputs)) == 90 * 60 + 60 + erase.PENDING_SECONDS
+    target, rest = Target(world.outputs), 60 + erase.PENDING_SECONDS
+    assert erase._wait_seconds(target) == 90 * 60 + rest
+    world.cognito.clients["portal"] = {"AccessTokenValidity": 24}
+    assert erase._wait_seconds(target) == 90 * 60 + rest, "the stack doesn't accept that client's tokens"
+    world.outputs["client_ids"].append("portal")
+    assert erase._wait_seconds(target) == 24 * 3600 + rest
+    world.cognito.clients["portal"] = {}
+    assert erase._wait_seconds(target) == 90 * 60 + rest, "Cognito's default is an hour"
+    del world.cognito.clients["portal"]
+    assert erase._wait_seconds(target) == 24 * 3600 + rest, "the client's last tokens may live for a day"
+
+
+def test_a_stack_whose_outputs_dont_name_the_clients_is_refused_before_anything_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase, "_wait_seconds", WAIT_SECONDS)
+    fill_little(world)
+    del world.outputs["client_ids"]
+    world.write_outputs()
+    result = world.erase("begin", "--yes")
+    assert result.exit_code == 1 and "has no client_ids: an older version of Readplane" in str(result.exception)
+    assert world.cognito.users["carol"]["enabled"] and not world.keys("log", "config/jobs/")
 
 
 @pytest.mark.parametrize("owner", ["", "../x", "a b", 'x" or "'])
@@ -557,11 +662,11 @@ def test_finish_stops_once_there_is_a_second_items_table(tmp_path: Path, monkeyp
 
     walked: list[str] = []
     monkeypatch.setitem(erase._WORK, "items", lambda *_: apply_terraform("items-2"))
-    monkeypatch.setattr(erase, "_walk_log", lambda *_, **__: walked.append("log"))
+    monkeypatch.setattr(erase, "_erase_log", lambda *_: walked.append("log"))
     apply_terraform(None)
     job: Any = SimpleNamespace(position=None, say=print, advance=print)
     with pytest.raises(CommandError, match="`erase` doesn't reach items-2"):
-        erase._finish(Chosen(None, file), CAROL, job, keep_user=False)
+        erase._finish(Chosen(None, file), CAROL, job, frozenset(), keep_user=False)
     assert walked == []
 
 
@@ -597,22 +702,206 @@ def test_a_position_that_names_the_user_is_dropped_but_never_under_a_running_job
     assert world.traces() == []
 
 
+def report_ages(monkeypatch: pytest.MonkeyPatch, ages: Callable[[str], float | None]) -> None:
+    """Have CloudWatch report an age for each metric, by its name."""
+
+    def newest_values(cloudwatch: Any, metrics: dict[str, Metric], *_: Any, **__: Any) -> dict[str, float | None]:
+        return {label: ages(metric.name) for label, metric in metrics.items()}
+
+    monkeypatch.setattr(waiting_changes, "newest_values", newest_values)
+
+
+def let_time_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move the clock of the command and of the functions at each wait of a job."""
+    now, now_ns, waited, wait = time.time, time.time_ns, 0.0, Job.wait
+
+    def passing(job: Job, seconds: float) -> None:
+        nonlocal waited
+        waited += max(seconds, 0.0)
+        wait(job, seconds)
+
+    monkeypatch.setattr(time, "time", lambda: now() + waited)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(waited * 1e9))
+    monkeypatch.setattr(Job, "wait", passing)
+    monkeypatch.setattr(erase, "HANDLED_SECONDS", 60.0)
+
+
 def test_younger_messages_may_wait_in_a_live_queue(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy queue is never empty. A message that fails comes again for hours, but the age of the others is known."""
     fill_little(world)
     world.erase("begin", "--yes")
     world.pump()
-    client("sqs").send_message(QueueUrl=queue_url("shop-feed", REGION), MessageBody="{}")
+    sqs, url = client("sqs"), queue_url("shop-feed", REGION)
+    policy = {"deadLetterTargetArn": f"arn:aws:sqs:{REGION}:123456789012:shop-feed-dead-letters", "maxReceiveCount": 30}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "120"})
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
     assert world.erase("finish").exit_code == 0  # only counts
-    monkeypatch.setattr(erase, "_check_ready", lambda *_: time.time() - 7200)
 
-    def finish_with(age: float | None) -> Result:
-        monkeypatch.setattr(waiting_changes, "newest_values", lambda *_: {"age": age})
+    def finish_with(age: float | None, *, since: float) -> Result:
+        monkeypatch.setattr(erase, "_check_ready", lambda *_: time.time() - since)
+        report_ages(monkeypatch, lambda name: age if name == "ApproximateAgeOfOldestMessage" else None)
         return world.erase("finish", "--yes")
 
-    for age in (None, 7200.0 - 60):
-        problem = str(finish_with(age).exception)
+    for age, since in ((None, 7200.0), (7200.0 - 60, 7200.0), (60.0, 4000.0)):
+        problem = str(finish_with(age, since=since).exception)
         assert f"1 messages are in the queue shop-feed-database of {REGION}" in problem
-    assert finish_with(60.0).exit_code == 0
+    let_time_pass(world, monkeypatch)
+    started = time.time()
+    assert finish_with(60.0, since=7200.0).exit_code == 0
+    minutes = (time.time() - started) / 60
+    assert 2 * 16 <= minutes <= 2 * 18, "after each step until the oldest message is younger than the step"
+
+
+def test_a_finish_that_goes_on_waits_for_the_deletes_of_the_run_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    world.deliver(change("late", ms=now_ms(), collection="profiles", owner=world.user), key="log/late.gz")
+    world.behind = {"feed"}
+    monkeypatch.setattr(erase, "HANDLED_TRIES", 3)
+    monkeypatch.setattr(erase, "_check_ready", lambda *_: time.time() - 7200)
+    report_ages(monkeypatch, lambda name: 60.0 if name == "ApproximateAgeOfOldestMessage" else None)
+    for _ in range(2):
+        result = world.erase("finish", "--yes")
+        assert result.exit_code == 1 and "messages are in the queue shop-feed-database" in str(result.exception)
+        assert "this command again" in str(result.exception)
+    assert f"item/profiles/{world.user}/late" in world.rows(), "`feed` needs the tombstone"
+    world.behind = set()
+    result = world.erase("finish", "--yes")
+    assert result.exit_code == 0, result.exception
+    world.pump()
+    assert world.traces() == []
+
+
+def test_a_finish_that_was_killed_after_its_deletes_waits_for_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run is killed before it can save when it has deleted the last item."""
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    world.deliver(change("late", ms=now_ms(), collection="profiles", owner=world.user), key="log/late.gz")
+    delete_items = erase_items.delete_items
+
+    def killed(*arguments: Any) -> int:
+        delete_items(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erase, "delete_items", killed)
+        assert world.erase("finish", "--yes").exit_code == 1
+    monkeypatch.setattr(waiting_changes, "READ_SECONDS", 300.0)
+    let_time_pass(world, monkeypatch)
+    killed_at = time.time()
+    monkeypatch.setattr(erase, "_erase_log", lambda *_: (_ for _ in ()).throw(CommandError(f"{time.time()}")))
+    result = world.erase("finish", "--yes")
+    assert float(str(result.exception)) - killed_at >= 300
+
+
+def test_the_tombstones_stay_until_the_database_has_no_living_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS may count a message late. Without the tombstone, `feed` would leave the row of the database as it is."""
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    world.deliver(change("late", ms=now_ms(), collection="profiles", owner=world.user), key="log/late.gz")
+    world.behind = {"feed"}
+    monkeypatch.setattr(erase, "count_messages", lambda *_: 0)
+    monkeypatch.setattr(erase, "HANDLED_TRIES", 3)
+    result = world.erase("finish", "--yes")
+    assert result.exit_code == 1 and f"The database in {REGION} still has 1 items" in str(result.exception)
+    world.behind = set()
+    result = world.erase("finish", "--yes")
+    assert result.exit_code == 0, result.exception
+    world.pump()
+    assert world.traces() == []
+
+
+def test_publish_may_be_behind_and_still_leaves_no_marker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 makes a marker with the user's name for each delete, also for that of a document that isn't there."""
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    erase_rows, wait, waits = erase_items.erase_rows, Job.wait, 0
+
+    def falling_behind(*arguments: Any) -> Counter[str]:
+        world.behind = {"publish"}
+        return erase_rows(*arguments)
+
+    def catching_up(job: Job, seconds: float) -> None:
+        nonlocal waits
+        waits += seconds == erase.HANDLED_SECONDS and "publish" in world.behind
+        if waits == 5:
+            world.behind = set()
+        wait(job, seconds)
+
+    monkeypatch.setattr(erase, "erase_rows", falling_behind)
+    monkeypatch.setattr(Job, "wait", catching_up)
+    report_ages(monkeypatch, lambda name: 600_000.0 if world.behind and name == "IteratorAge" else None)
+    result = world.erase("finish", "--yes")
+    assert result.exit_code == 0, result.exception
+    world.behind = set()
+    world.pump()
+    assert waits == 5 and world.traces() == []
+
+
+def test_finish_asks_for_the_collections_before_it_changes_anything(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    before, jobs = world.traces(), world.keys("log", "config/jobs/")
+
+    def refuse(target: Target) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetFunctionConfiguration")
+
+    monkeypatch.setattr(erase_log, "declared_collections", refuse)
+    result = world.erase("finish", "--yes")
+    assert result.exit_code == 1 and "AWS refused GetFunctionConfiguration" in str(result.exception)
+    assert (world.traces(), world.keys("log", "config/jobs/")) == (before, jobs)
+
+
+def test_what_an_interrupted_finish_has_left_is_removed_by_that_of_another_user(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, carol = now_ms(), world.user
+    changes = [change("me", ms=now, collection="profiles", owner=user) for user in (carol, BOB)]
+    world.deliver(*changes)
+    world.user = BOB
+    assert world.erase("begin", "--yes").exit_code == 0
+    world.pump()
+
+    def interrupted(log: erase_log.UserInLog, key: str, content: bytes, former: ObjectVersion) -> None:
+        client("s3").put_object(Bucket="log", Key=f"{erase_log.SCRATCH}0123", Body=content)
+        raise CommandError("AWS is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erase_log.UserInLog, "_write", interrupted)
+        assert "AWS is down" in str(world.erase("finish", "--yes").exception)
+    world.user = carol
+    assert world.erase("begin", "--yes").exit_code == 0
+    world.pump()
+    counted = json.loads(world.erase("finish", "--json").output)["counts"]
+    result = world.erase("finish", "--yes")
+    assert result.exit_code == 0, result.exception
+    world.pump()
+    assert world.traces() == []
+    client("s3").put_object(Bucket="log", Key=f"{erase_log.SCRATCH}0123", Body=gzip.compress(changes[0].line()))
+    again = json.loads(world.erase("finish", "--json").output)["counts"]
+    assert (counted["log_object_versions"], again["log_object_versions"]) == (3, 1)
+
+
+def test_the_result_says_what_ages_out(world: World) -> None:
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    result = json.loads(world.erase("finish", "--yes", "--json").stdout.splitlines()[-1])
+    assert result["outcome"] == "done"
+    assert {entry["where"]: entry["until"] for entry in result["ages_out"]}["entries of the item cache"]
 
 
 def test_begin_counts_right_after_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

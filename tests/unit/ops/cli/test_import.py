@@ -177,6 +177,7 @@ BAD_ROWS = [
     ('{"id": "p", "data": {"name": 1}}', 'line 1: data/name: The schema says type: "string" here.'),
     ('{"id": "p", "data": {"name": "n", "x": 1}}', "The schema doesn't allow these names"),
     ('{"id": "p", "data": {"name": "a", "name": "b"}}', "line 1: a name occurs twice in one object"),
+    ('{"id": "p", "collection": "goods", "collection": "goods", "data": {}}', "line 1: a name occurs twice"),
     ('{"id": "p", "owner": "o", "data": {"name": "n"}}', "line 1: only the items of owner collections have an owner"),
     ('{"id": "p", "collection": "x", "data": {"name": "n"}}', "line 1: it is an item of another collection"),
     (json.dumps({"id": "p", "data": {"name": "n" * 262_144}}), "line 1: The data is larger than 262144 bytes."),
