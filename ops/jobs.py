@@ -151,13 +151,18 @@ def job_options(
     return decorate
 
 
+def print_plan(command: str, **plan: Any) -> None:
+    """Print what a command would do with --yes, as one JSON object."""
+    click.echo(json.dumps({"command": command, "outcome": "planned", **plan}))
+
+
 def show_plan(command: str, steps: Sequence[str], options: JobOptions) -> None:
     """Print what a command would do with --yes.
 
     :param steps: a sentence for each step
     """
     if options.as_json:
-        click.echo(json.dumps({"command": command, "outcome": "planned", "steps": list(steps)}))
+        print_plan(command, steps=list(steps))
         return
     for step in steps:
         click.echo(step)

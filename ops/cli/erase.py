@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +33,7 @@ from ops.jobs import (
     job_options,
     job_states,
     open_job,
+    print_plan,
     state_key,
     unfinished_job,
 )
@@ -538,7 +538,7 @@ def _forget(target: Target, stack: RegionalStack, owner: str) -> tuple[int, int]
 def _print_counts(options: JobOptions, command: str, counts: Mapping[str, int]) -> None:
     """Print what a command would change."""
     if options.as_json:
-        click.echo(json.dumps({"command": command, "outcome": "planned", "counts": dict(counts)}))
+        print_plan(command, counts=dict(counts))
         return
     rows: list[tuple[str, ...]] = [(name.replace("_", " "), str(count)) for name, count in counts.items()]
     if rows:

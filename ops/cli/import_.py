@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -26,7 +25,7 @@ from ops.cli.import_rows import (
 from ops.cli.target import Chosen, Target
 from ops.cli.write_log import apply_queue
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job, unfinished_job
+from ops.jobs import Job, JobOptions, job_options, open_job, print_plan, unfinished_job
 from ops.queue_room import QueueRoom
 from readplane.config import DAY_MS
 from readplane.model.change import Change
@@ -205,7 +204,7 @@ def _say_plan(target: Target, arguments: Mapping[str, Any], count: int, options:
     unfinished = unfinished_job(target, "import", arguments)
     sent = (unfinished.position or {}).get("rows", 0) if unfinished else 0
     if options.as_json:
-        click.echo(json.dumps({"command": "import", "outcome": "planned", "counts": {"rows": count, "sent": sent}}))
+        print_plan("import", counts={"rows": count, "sent": sent})
         return
     if unfinished:
         click.echo(f"An unfinished import of {unfinished.operator} has sent {sent} rows. This one would go on.")

@@ -5,7 +5,6 @@ rebuild_items.py adds the commands `rebuild items`, which make the items table a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from ops.cli.private_stores import region_option, regions, store_queue
 from ops.cli.publishing import publish_many
 from ops.cli.target import Chosen, RegionalStack, Target
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job, unfinished_job
+from ops.jobs import Job, JobOptions, job_options, open_job, print_plan, unfinished_job
 from ops.queue_room import QueueRoom
 from ops.walk import KeyPage, key_pages
 from readplane.aws.boto import BotoClient
@@ -198,14 +197,16 @@ def _dry_run(
     target: Target, command: str, arguments: Mapping[str, object], parts: list[Part], options: JobOptions
 ) -> None:
     """Print how many items each Region has, deleted ones with tombstones included."""
-    for part in parts:
-        count = sum(len(page.keys) for page in key_pages(target, part.stack, part.reads))
-        if options.as_json:
-            click.echo(json.dumps({"region": part.stack.region, "items": count}))
-        else:
-            click.echo(f"{part.stack.region}: {count} items, deleted ones with tombstones included.")
+    counts = {
+        part.stack.region: sum(len(page.keys) for page in key_pages(target, part.stack, part.reads)) for part in parts
+    }
+    unfinished = unfinished_job(target, command, arguments)
     if options.as_json:
+        planned = [{"region": region, "items": count} for region, count in counts.items()]
+        print_plan(command, parts=planned, goes_on=unfinished is not None)
         return
-    if unfinished := unfinished_job(target, command, arguments):
+    for region, count in counts.items():
+        click.echo(f"{region}: {count} items, deleted ones with tombstones included.")
+    if unfinished:
         click.echo(f"{unfinished.operator} began this rebuild at {unfinished.started_at}. --yes goes on with it.")
     click.echo("Nothing was changed. Run the command again with --yes.")

@@ -43,7 +43,7 @@ from ops.cli.rebuild_state import (
 )
 from ops.cli.target import Chosen, Target, table
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, JobState, job_options, open_job, unfinished_job
+from ops.jobs import Job, JobOptions, JobState, job_options, open_job, print_plan, unfinished_job
 from ops.walk import PAGE, PREFIXES, TimeRange
 from readplane.apply.handler import ApplySettings
 from readplane.apply.objects import S3LogObjects
@@ -408,8 +408,11 @@ def _count_objects(target: Target, unfinished: JobState | None, start_ms: int, o
         count, size = parts[found.region, found.prefix]
         parts[found.region, found.prefix] = count + 1, size + found.entry.bytes
     if options.as_json:
-        for (region, prefix), (count, size) in parts.items():
-            click.echo(json.dumps({"region": region, "prefix": prefix, "objects": count, "bytes": size}))
+        planned = [
+            {"region": region, "prefix": prefix, "objects": count, "bytes": size}
+            for (region, prefix), (count, size) in parts.items()
+        ]
+        print_plan("rebuild items fill", parts=planned, goes_on=unfinished is not None)
         return
     table(
         [(*part, str(count), str(size)) for part, (count, size) in parts.items()], "REGION", "LOG", "OBJECTS", "BYTES"

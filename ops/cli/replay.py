@@ -16,7 +16,7 @@ from ops.cli.private_stores import region_option, regions
 from ops.cli.target import Chosen, RegionalStack, Target, table
 from ops.cli.write_log import apply_queue
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, job_options, open_job, unfinished_job
+from ops.jobs import Job, JobOptions, JobState, job_options, open_job, print_plan, unfinished_job
 from ops.queue_room import QueueRoom
 from ops.walk import PREFIXES, LogObject, Prefix, TimeRange, log_objects
 from readplane.clock import now_ms
@@ -121,9 +121,7 @@ def replay(
     }
     if not options.yes:
         plan = Plan(parts, TimeRange(start_ms, end_ms or now_ms()), marks)
-        _show(target, plan, as_json=options.as_json)
-        if (unfinished := unfinished_job(target, "replay", arguments)) and not options.as_json:
-            click.echo(f"{unfinished.operator} began this replay at {unfinished.started_at}. --yes goes on with it.")
+        _show(target, plan, unfinished_job(target, "replay", arguments), options)
         return
     with open_job(target, "replay", arguments, options) as job:
         # Without --to, the end is when the job's first run began, so that a later run goes on with the same objects.
@@ -155,21 +153,28 @@ def _check_collections(target: Target, stack: RegionalStack, names: Sequence[str
         require_collection(declared, name)
 
 
-def _show(target: Target, plan: Plan, *, as_json: bool) -> None:
-    """Print how many objects a replay would announce."""
+def _show(target: Target, plan: Plan, unfinished: JobState | None, options: JobOptions) -> None:
+    """Print how many objects a replay would announce.
+
+    :param unfinished: the replay that --yes would go on with
+    """
     rows: list[tuple[str, ...]] = []
     for part in plan.parts:
         count = size = 0
         for each in log_objects(target, part.stack, part.prefix, plan.span):
             count, size = count + 1, size + each.bytes
         rows.append((part.stack.region, part.prefix, str(count), str(size)))
-    if as_json:
-        for region, prefix, objects, size_text in rows:
-            entry = {"region": region, "prefix": prefix, "objects": int(objects), "bytes": int(size_text)}
-            click.echo(json.dumps(entry))
+    if options.as_json:
+        parts = [
+            {"region": region, "prefix": prefix, "objects": int(objects), "bytes": int(size_text)}
+            for region, prefix, objects, size_text in rows
+        ]
+        print_plan("replay", parts=parts, goes_on=unfinished is not None)
         return
     table(rows, "REGION", "PREFIX", "OBJECTS", "BYTES")
     click.echo("Nothing was changed. Run the command again with --yes to replay them.")
+    if unfinished:
+        click.echo(f"{unfinished.operator} began this replay at {unfinished.started_at}. --yes goes on with it.")
 
 
 def _replay(target: Target, job: Job, plan: Plan, in_flight: int) -> None:

@@ -103,7 +103,7 @@ variable "notify" {
 variable "probe" {
   description = <<-EOT
     A function that calls each Region's API every minute, so that an alarm fires although no client can call. It costs
-    about 1.4 $ a month. Without alarms there is no such function.
+    about 1.4 $ a month per Region. Without alarms there is no such function.
   EOT
   type = object({
     enabled = optional(bool, true) # whether each Region has such a function

@@ -405,8 +405,8 @@ def test_a_restored_table_needs_only_the_log_since_its_time(world: World) -> Non
     assert world.run("fill", "--from", "yesterday").exit_code == 2
     assert world.run("fill", "--from", start, "--whole").exit_code == 2
     assert "or say --whole" in world.refused("fill", "--yes")
-    parts = [json.loads(line) for line in world.ok("fill", "--json", "--from", start).splitlines()]
-    assert [part["objects"] for part in parts] == [2, 0]
+    plan = json.loads(world.ok("fill", "--json", "--from", start))
+    assert [part["objects"] for part in plan["parts"]] == [2, 0] and not plan["goes_on"]
     assert "expired 2" in world.ok("fill", "--yes", "--from", start)
     assert world.rows(BUILDING).keys() == {"item/products/p-2"}
     world.ok("fill", "--yes", "--whole", "--quarantine")

@@ -72,8 +72,8 @@ def test_a_dry_run_counts_the_objects_and_changes_nothing(replay: Run) -> None:
     rows = [line.split()[1:] for line in result.output.splitlines()[1:3]]
     assert rows == [["log", "13", "65"], ["stream", "1", "5"]]
     assert receive() == [] and objects("config/") == []
-    printed = [json.loads(line) for line in replay(*DAY, "--json").output.splitlines()]
-    assert [(entry["prefix"], entry["objects"], entry["bytes"]) for entry in printed] == [
+    plan = json.loads(replay(*DAY, "--json").output)
+    assert [(part["prefix"], part["objects"], part["bytes"]) for part in plan["parts"]] == [
         ("log", 13, 65),
         ("stream", 1, 5),
     ]
