@@ -263,7 +263,8 @@ def _schedule(values: Mapping[str, Any], regions: int) -> Quantities:
 def _runs(runs: float, gb_seconds: float, log_gb: float, traces: int = 1) -> Quantities:
     """Count runs of a function, fewer than one a second.
 
-    X-Ray records the first one of each second, which is every one of them.
+    X-Ray records the first one of each second, which is every one of them. A probe's requests to the API count as first
+    ones too, so their sum is too high rather than too low.
     https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
 
     :param gb_seconds: what one run uses

@@ -43,7 +43,7 @@ NAMES: Mapping[str, str] = {
     "aws_rds_cluster": "secrets of the database",
     "aws_rds_cluster_instance": "instances of the database",
     "aws_route53_health_check": "health checks of the API",
-    "aws_scheduler_schedule": "schedules: polls with their metrics, and heartbeats",
+    "aws_scheduler_schedule": "schedules: polls with their metrics, heartbeats and probes",
     "aws_vpc_endpoint": "interface endpoints",
     "aws_wafv2_web_acl": "web ACLs of the firewall and the lock",
 }

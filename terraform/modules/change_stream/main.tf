@@ -54,7 +54,7 @@ resource "aws_lambda_event_source_mapping" "apply" {
   parallelization_factor             = var.apply.parallelization_factor
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # The alarms `apply_stopped` and `apply_set_aside` watch these metrics. AWS bills them as custom metrics.
+  # The alarms `apply_stopped` and `apply_set_aside` watch these metrics. AWS may bill them as custom metrics.
   metrics_config {
     metrics = ["EventCount"]
   }

@@ -63,8 +63,8 @@ resource "aws_lambda_event_source_mapping" "publish" {
     }
   }
 
-  # The alarms `publish_stopped`, `publish_second_stopped` and `publish_set_aside` watch these metrics. AWS bills them
-  # as custom metrics.
+  # The alarms `publish_stopped`, `publish_second_stopped` and `publish_set_aside` watch these metrics. AWS may bill
+  # them as custom metrics.
   metrics_config {
     metrics = ["EventCount"]
   }

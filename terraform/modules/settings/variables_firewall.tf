@@ -53,8 +53,8 @@ variable "firewall" {
       ip     = optional(number, 3000) # requests from one address in that time
       token  = optional(number, 1500) # requests with one token in that time
     }), {})
-    # How much of a body AWS WAF sees: 16, 32, 48 or 64 KB. Each step costs 0.30 $ per million requests with a body that
-    # is longer than 16 KB.
+    # How much of a body AWS WAF sees: 16, 32, 48 or 64 KB. Each further 16 KB of a body that it sees cost 0.30 $ per
+    # million requests.
     body_kb = optional(number, 16)
     logging = optional(bool, true) # keep a log of what a rule refuses or counts, in us-east-1
   })
