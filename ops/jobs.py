@@ -391,7 +391,7 @@ class Job:
         self._result |= fields
 
     def stop(self) -> None:
-        """Have the job end at its next call of :meth:`advance`, :meth:`pace`, :meth:`renew` or :meth:`wait`."""
+        """Have the job end at the next call that may raise :class:`JobStoppedError`."""
         self._stopping = True
 
     def end(self, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ops.cli import deployments
-from ops.cli.deployments import DeployedFunction, RegionalDeployments
+from ops.cli.deployments import DeployedFunction, DeploymentError, RegionalDeployments
 from ops.cli.target import Chosen, Target, table
 from ops.jobs import JobOptions, JobStoppedError, open_job
 
@@ -85,10 +85,13 @@ def _change(
     """
     # Each run reads the aliases, so it needs no saved position.
     with open_job(target, "deploy", {}, options._replace(restart=True), audited=audited) as job:
+        unsettled = []
         for each in regions:
             try:
                 if order is None:
-                    job.advance(None, stopped=len(deployments.stop(each, job.wait, job.say)))
+                    stopped, problem = deployments.stop(each, job.wait, job.say)
+                    job.advance(None, stopped=len(stopped))
+                    unsettled += [problem] if problem else []
                 else:
                     job.advance(None, deployed=len(order(each, job.wait, job.say, job.confirm)))
             except JobStoppedError as error:
@@ -96,6 +99,8 @@ def _change(
                     f"Stopped. What CodeDeploy has begun in {each.region} goes on. Run the same command again to watch "
                     "it, or roll it back with --stop."
                 ) from error
+        if unsettled:
+            raise DeploymentError(" ".join(unsettled))
 
 
 def _show(functions: Sequence[DeployedFunction], *, as_json: bool) -> None:

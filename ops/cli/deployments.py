@@ -310,6 +310,7 @@ class RegionalDeployments:
         running = dict(deployments)
         failed: dict[str, str] = {}
         shown: dict[str, str] = {}
+        stopped: list[str] = []  # by this command, after another function's failure
         while running:
             for function, info in self._information(running).items():
                 status = info["status"]
@@ -320,12 +321,14 @@ class RegionalDeployments:
                     continue
                 del running[function]
                 reason = _failure(info)
-                if reason:
-                    say(f"{self.region}: {function}: rolled back, because {reason}")
-                if reason and not failed:
-                    self.stop(running)
-                if reason:
-                    failed[function] = reason
+                if not reason:
+                    continue
+                if function in stopped:
+                    reason = f"the deployment of {next(iter(failed))} failed"
+                say(f"{self.region}: {function}: rolled back, because {reason}")
+                if not failed:
+                    stopped = self.stop(running)
+                failed[function] = reason
             if running:
                 wait(WATCH_SECONDS)
         return failed
@@ -453,28 +456,28 @@ def _deploy_stage(
     return [function for function in settled if function.name in names]
 
 
-def stop(deployments: RegionalDeployments, wait: Wait, say: Say) -> list[str]:
+def stop(deployments: RegionalDeployments, wait: Wait, say: Say) -> tuple[list[str], str | None]:
     """Stop the running deployments of a Region, roll them back, and wait until that is done.
 
     A roll-back that is running already goes on.
 
-    :return: the functions whose deployment was stopped
-    :raises DeploymentError: if a roll-back takes too long, or has left the clients with two versions
+    :return: the functions whose deployment was stopped, and a sentence if a roll-back takes too long or has left the
+        clients with two versions
     """
     running = {function.name: function.deployment for function in deployments.read() if function.deployment}
     if not running:
-        return []
+        return [], None
     stopped = deployments.stop(running)
     for name in running:
         outcome = "stopped" if name in stopped else "a roll-back is running, or it has ended"
         say(f"{deployments.region}: {name}: {outcome}")
     moving = [function.name for function in deployments.settle(wait) if function.name in running and function.moves]
-    if moving:
-        raise DeploymentError(
-            f"{deployments.region}: CodeDeploy hasn't finished yet with: {', '.join(moving)}. In some minutes, look at "
-            "the output of `deploy`. If it says `stuck`, remove the weights (docs/upgrading.md)."
-        )
-    return stopped
+    if not moving:
+        return stopped, None
+    return stopped, (
+        f"{deployments.region}: CodeDeploy hasn't finished yet with: {', '.join(moving)}. In some minutes, look at the "
+        "output of `deploy`. If it says `stuck`, remove the weights (docs/upgrading.md)."
+    )
 
 
 def _await_ready(

@@ -296,7 +296,7 @@ def check_concurrency(lambdas: Any, name: str, reserved: Mapping[str, int]) -> R
     total = sum(reserved.values())
     missing = total - sum(_reserved_already(lambdas, name_of_function(name, function)) for function in reserved)
     values = {"quota": quota, "unreserved": free, "reserved": total}
-    target = max(1000, quota + missing)
+    target = max(1000, quota + missing + UNRESERVED - free)
     more = f"aws service-quotas request-service-quota-increase {CONCURRENCY_QUOTA} --desired-value {target}"
     if missing > 0 and free - missing < UNRESERVED:
         text = (

@@ -23,7 +23,7 @@ from ops.cli.object_versions import delete_versions
 from ops.cli.private_stores import count_messages, feed
 from ops.cli.target import Chosen, RegionalStack, Target, table
 from ops.cli.users import Pool
-from ops.cli.waiting_changes import age_limit, has_failed_batches, has_published, oldest_message
+from ops.cli.waiting_changes import age_limit, has_failed_batches, oldest_message, unpublished
 from ops.cli.write_log import apply_queue
 from ops.console import CommandError
 from ops.jobs import (
@@ -143,10 +143,10 @@ def finish(chosen: Chosen, owner: str, keep_user: bool, options: JobOptions) -> 
     if not options.yes:
         _print_counts(options, "erase finish", _search(target, owner, None, sources, keep_user=keep_user))
         return
-    ages_out = _ages_out(target)
     with open_job(target, "erase finish", arguments, options) as job:
         _check_alone(target, job)
         _finish(chosen, owner, job, sources, keep_user=keep_user)
+        ages_out = _ages_out(target)  # now, because backups hold what the table had until this run
         job.add_to_result(ages_out=[{"where": where, "until": until} for where, until in ages_out])
     if not options.as_json:
         click.echo("Nothing can be removed from these, and they age out by themselves:")
@@ -310,7 +310,7 @@ def _old_messages(
         if age is None or since >= time.time() - age:
             yield (
                 f"{waiting} messages are in the queue {target.name}-{name} of {stack.region}. Wait until those "
-                "that may name the user are handled, or redrive dead letters: readplane dead-letters redrive"
+                "that may name the user are handled, or redrive dead letters (`readplane dead-letters redrive`)."
             )
 
 
@@ -364,8 +364,15 @@ def _delete_items_again(target: Target, owner: str, job: Job, position: Any) -> 
     def note(count: int) -> None:
         job.advance(unfinished, items_deleted=count)
 
+    _forget_last_write(job, position)
     deleted = delete_items(target, owner, job.wait, note, job.renew)
     _wait_until_handled(target, owner, job, position, wrote=deleted > 0)
+
+
+def _forget_last_write(job: Job, position: Any) -> None:
+    """Save a position without the time of the last write, because this run may end between a write and its note."""
+    job.advance({"step": position["step"]})
+    job.confirm()
 
 
 def _wait_until_handled(target: Target, owner: str, job: Job, position: Any, *, wrote: bool) -> None:
@@ -400,12 +407,7 @@ def _unhandled(target: Target, since: float) -> Iterator[str]:
 
     `apply` needn't be asked, because the deletes are in the items table of every Region.
     """
-    for stack in target.regions():
-        if not has_published(target, stack, since):
-            yield (
-                f"`publish` in {stack.region} may be behind. Wait until `ops/readplane status` says that it reads the "
-                "stream of the items table."
-            )
+    yield from unpublished(target, since)
     for stack in target.regions():
         # This age leaves out a message that `feed` has failed to handle several times. Such a message holds only a key,
         # and the database shows whether `feed` has handled that key.
@@ -479,6 +481,7 @@ def _walk_log(
 
 def _erase_table(target: Target, owner: str, job: Job, position: Any) -> None:
     """Remove the user from the items table of every Region, and let `publish` and `feed` follow."""
+    _forget_last_write(job, position)
     counts = erase_rows(target, owner, job.wait, job.renew)
     job.advance({"step": position["step"]}, **counts)
     _wait_until_handled(target, owner, job, position, wrote=counts.total() > 0)

@@ -200,13 +200,11 @@ def _dry_run(
     counts = {
         part.stack.region: sum(len(page.keys) for page in key_pages(target, part.stack, part.reads)) for part in parts
     }
-    unfinished = unfinished_job(target, command, arguments)
     if options.as_json:
-        planned = [{"region": region, "items": count} for region, count in counts.items()]
-        print_plan(command, parts=planned, goes_on=unfinished is not None)
+        print_plan(command, parts=[{"region": region, "items": count} for region, count in counts.items()])
         return
     for region, count in counts.items():
         click.echo(f"{region}: {count} items, deleted ones with tombstones included.")
-    if unfinished:
+    if unfinished := unfinished_job(target, command, arguments):
         click.echo(f"{unfinished.operator} began this rebuild at {unfinished.started_at}. --yes goes on with it.")
     click.echo("Nothing was changed. Run the command again with --yes.")

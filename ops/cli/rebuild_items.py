@@ -412,7 +412,7 @@ def _count_objects(target: Target, unfinished: JobState | None, start_ms: int, o
             {"region": region, "prefix": prefix, "objects": count, "bytes": size}
             for (region, prefix), (count, size) in parts.items()
         ]
-        print_plan("rebuild items fill", parts=planned, goes_on=unfinished is not None)
+        print_plan("rebuild items fill", parts=planned)
         return
     table(
         [(*part, str(count), str(size)) for part, (count, size) in parts.items()], "REGION", "LOG", "OBJECTS", "BYTES"

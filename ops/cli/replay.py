@@ -16,7 +16,7 @@ from ops.cli.private_stores import region_option, regions
 from ops.cli.target import Chosen, RegionalStack, Target, table
 from ops.cli.write_log import apply_queue
 from ops.console import CommandError
-from ops.jobs import Job, JobOptions, JobState, job_options, open_job, print_plan, unfinished_job
+from ops.jobs import Job, JobOptions, job_options, open_job, print_plan, unfinished_job
 from ops.queue_room import QueueRoom
 from ops.walk import PREFIXES, LogObject, Prefix, TimeRange, log_objects
 from readplane.clock import now_ms
@@ -121,7 +121,9 @@ def replay(
     }
     if not options.yes:
         plan = Plan(parts, TimeRange(start_ms, end_ms or now_ms()), marks)
-        _show(target, plan, unfinished_job(target, "replay", arguments), options)
+        _show(target, plan, options)
+        if not options.as_json and (unfinished := unfinished_job(target, "replay", arguments)):
+            click.echo(f"{unfinished.operator} began this replay at {unfinished.started_at}. --yes goes on with it.")
         return
     with open_job(target, "replay", arguments, options) as job:
         # Without --to, the end is when the job's first run began, so that a later run goes on with the same objects.
@@ -153,11 +155,8 @@ def _check_collections(target: Target, stack: RegionalStack, names: Sequence[str
         require_collection(declared, name)
 
 
-def _show(target: Target, plan: Plan, unfinished: JobState | None, options: JobOptions) -> None:
-    """Print how many objects a replay would announce.
-
-    :param unfinished: the replay that --yes would go on with
-    """
+def _show(target: Target, plan: Plan, options: JobOptions) -> None:
+    """Print how many objects a replay would announce."""
     rows: list[tuple[str, ...]] = []
     for part in plan.parts:
         count = size = 0
@@ -169,12 +168,10 @@ def _show(target: Target, plan: Plan, unfinished: JobState | None, options: JobO
             {"region": region, "prefix": prefix, "objects": int(objects), "bytes": int(size_text)}
             for region, prefix, objects, size_text in rows
         ]
-        print_plan("replay", parts=parts, goes_on=unfinished is not None)
+        print_plan("replay", parts=parts)
         return
     table(rows, "REGION", "PREFIX", "OBJECTS", "BYTES")
     click.echo("Nothing was changed. Run the command again with --yes to replay them.")
-    if unfinished:
-        click.echo(f"{unfinished.operator} began this replay at {unfinished.started_at}. --yes goes on with it.")
 
 
 def _replay(target: Target, job: Job, plan: Plan, in_flight: int) -> None:

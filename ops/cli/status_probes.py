@@ -367,7 +367,7 @@ def _versions(target: Target, resources: Resources, clients: Clients) -> Callabl
             elif released["FunctionVersion"] != live["FunctionVersion"]:
                 behind.append(name)
                 if state := _broken_state(lambdas, function["name"], LIVE):
-                    wrong.append(f"the newest version of {name} is {state}, so `deploy` would refuse it")
+                    wrong.append(f"Lambda can't run the newest version of {name} now: {state}")
         values = {"problems": wrong, "moving": moving, "behind": behind}
         if wrong:
             return "wrong", "; ".join(wrong), values
@@ -385,6 +385,24 @@ def _is_deployed_now(codedeploy: Any, application: str, group: str) -> bool:
     return bool(listed["deployments"])
 
 
+def mapping_problems(lambdas: Any, name: str, alias: str) -> tuple[int, list[str]]:
+    """Look at the event source mappings of a function's alias.
+
+    :param name: the function's name for the sentences
+    :param alias: the alias's ARN
+    :returns: how many there are, and a sentence for each that doesn't read
+    """
+    mappings = lambdas.list_event_source_mappings(FunctionName=alias)["EventSourceMappings"]
+    wrong = [] if mappings else [f"{name} reads nothing, because it has no event source mapping: apply terraform/"]
+    for mapping in mappings:
+        source = str(mapping.get("EventSourceArn", "")).split(":", 5)[-1]
+        if mapping.get("State") not in READING:
+            wrong.append(f"{name} doesn't read {source}: its event source mapping is {mapping.get('State')}")
+        elif str(mapping.get("LastProcessingResult", "")).startswith("PROBLEM"):
+            wrong.append(f"{name} reads {source} with a problem: look at its event source mapping")
+    return len(mappings), wrong
+
+
 def _mappings(target: Target, resources: Resources, clients: Clients) -> Callable[[], Result] | None:
     functions = resources.outputs.get("functions") or {}
     readers = {function["name"]: function["alias_arn"] for key, function in functions.items() if key in READERS}
@@ -393,19 +411,11 @@ def _mappings(target: Target, resources: Resources, clients: Clients) -> Callabl
     lambdas = clients("lambda", resources.region)
 
     def ask() -> Result:
-        wrong, count = [], 0
+        wrong: list[str] = []
+        count = 0
         for function, alias in sorted(readers.items()):
-            name = function.removeprefix(f"{target.name}-")
-            mappings = lambdas.list_event_source_mappings(FunctionName=alias)["EventSourceMappings"]
-            count += len(mappings)
-            if not mappings:
-                wrong.append(f"{name} reads nothing, because it has no event source mapping: apply terraform/")
-            for mapping in mappings:
-                source = str(mapping.get("EventSourceArn", "")).split(":", 5)[-1]
-                if mapping.get("State") not in READING:
-                    wrong.append(f"{name} doesn't read {source}: its event source mapping is {mapping.get('State')}")
-                elif str(mapping.get("LastProcessingResult", "")).startswith("PROBLEM"):
-                    wrong.append(f"{name} reads {source} with a problem: look at its event source mapping")
+            number, problems = mapping_problems(lambdas, function.removeprefix(f"{target.name}-"), alias)
+            count, wrong = count + number, wrong + problems
         values = {"mappings": count, "problems": wrong}
         return ("wrong", "; ".join(wrong), values) if wrong else ("ok", f"{count} are enabled", values)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ops.cli.dead_letters import PREFIX
-from ops.cli.status_probes import METRIC_MINUTES, Metric, newest_values
+from ops.cli.status_probes import METRIC_MINUTES, Metric, mapping_problems, newest_values, resources_of
 from ops.cli.target import RegionalStack, Target
 
 AGE_MINUTES = 3
@@ -30,10 +31,20 @@ def seconds_behind(target: Target, stack: RegionalStack, function: str) -> float
     return None if age_ms is None else age_ms / 1000
 
 
-def has_published(target: Target, stack: RegionalStack, since: float) -> bool:
-    """Return whether `publish` of a Region has read what was written to the items table before a Unix time."""
-    # On a quiet stack there is no newer batch that would show it, and no metric. So the time itself must have passed.
-    return time.time() - since >= (seconds_behind(target, stack, "publish") or 0.0) + READ_SECONDS
+def unpublished(target: Target, since: float) -> Iterator[str]:
+    """Yield why `publish` may not have read yet what was written to the items table before a Unix time."""
+    for resources in resources_of(target):
+        publish = resources.outputs["functions"]["publish"]
+        lambdas = target.client("lambda", resources.region)
+        # A `publish` that doesn't read emits no metric, like one that has nothing to read.
+        for problem in mapping_problems(lambdas, "publish", publish["alias_arn"])[1]:
+            yield f"In {resources.region}, {problem}."
+        # On a quiet stack no newer batch shows that it has read. So the time itself must have passed.
+        if time.time() - since < (seconds_behind(target, resources.stack, "publish") or 0.0) + READ_SECONDS:
+            yield (
+                f"`publish` in {resources.region} may be behind. Wait until `mappings` and `streams` are ok in "
+                "`ops/readplane status`."
+            )
 
 
 def oldest_message(target: Target, stack: RegionalStack, url: str) -> float | None:

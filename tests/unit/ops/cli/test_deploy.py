@@ -237,6 +237,7 @@ def test_a_bad_version_is_rolled_back_with_all_others(clouds: Clouds) -> None:
         f"{REGION}: the deployment of write was rolled back, because an alarm fired. On now: shop-write-errors. "
         "Clients get the old version of: read (3), write (3). They get the newest version of: apply (4)."
     )
+    assert f"{REGION}: read: rolled back, because the deployment of write failed" in clouds.said
     assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
     # A tenth of the calls, until the alarm fires and the roll-back is done.
     assert 0 < clouds.cloud.bad_share_seconds <= 0.1 * (180 + 30)
@@ -341,9 +342,9 @@ def test_stop_rolls_back_what_is_running(clouds: Clouds) -> None:
     with pytest.raises(KeyboardInterrupt):
         clouds.run()
     clouds.waits_left = 10**6
-    assert stop(clouds.deployments(), clouds.wait, clouds.said.append) == ["apply"]
+    assert stop(clouds.deployments(), clouds.wait, clouds.said.append) == (["apply"], None)
     assert clouds.versions() == {"apply": "3", "read": "3", "write": "3"}
-    assert stop(clouds.deployments(), clouds.wait, clouds.said.append) == []
+    assert stop(clouds.deployments(), clouds.wait, clouds.said.append) == ([], None)
 
 
 def begin(clouds: Clouds, *names: str) -> dict[str, str]:
@@ -364,7 +365,7 @@ def test_stop_never_stops_a_roll_back(clouds: Clouds) -> None:
     started = begin(clouds, "read", "write")
     clouds.cloud.stop_deployment(deploymentId=started["write"], autoRollbackEnabled=True)
     clouds.cloud.advance(5)
-    assert stop(clouds.deployments("read", "write"), clouds.wait, clouds.said.append) == ["read"]
+    assert stop(clouds.deployments("read", "write"), clouds.wait, clouds.said.append) == (["read"], None)
     assert clouds.said == [f"{REGION}: read: stopped", f"{REGION}: write: a roll-back is running, or it has ended"]
     assert clouds.versions() == {"apply": "3", "read": "3", "write": "3"}
     assert roll_backs(clouds) == {"read": "Succeeded", "write": "Succeeded"}
@@ -385,8 +386,8 @@ def test_a_second_run_never_stops_a_roll_back(clouds: Clouds) -> None:
 def test_a_stop_whose_roll_back_takes_too_long_is_an_error(clouds: Clouds, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.fakes.code_deploy.ROLLBACK_SECONDS", 10**6)
     begin(clouds, "write")
-    with pytest.raises(CommandError, match=r"CodeDeploy hasn't finished yet with: write\."):
-        stop(clouds.deployments(), clouds.wait, clouds.said.append)
+    stopped, problem = stop(clouds.deployments(), clouds.wait, clouds.said.append)
+    assert stopped == ["write"] and "CodeDeploy hasn't finished yet with: write." in str(problem)
 
 
 @pytest.mark.parametrize("name", ["read", "write"])
@@ -523,6 +524,24 @@ def test_a_stop_between_two_stages_lets_nothing_more_start(
     assert isinstance(first.exception, JobTakenError)
     clouds.cloud.advance(1000)
     assert clouds.versions() == {"apply": "4", "read": "3", "write": "3"}
+
+
+def test_a_stop_goes_on_in_the_next_region_if_the_first_takes_too_long(
+    run: Callable[..., Result], clouds: Clouds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for region in (REGION, REPLICA):
+        deployments = RegionalDeployments(clouds.target, region, ["write"])
+        for function in deployments.read():
+            deployments.start(function, at_once=False)
+    clouds.wait(60)
+    monkeypatch.setattr("tests.fakes.code_deploy.ROLLBACK_SECONDS", 10**6)
+    result = run("--yes", "--stop")
+    assert result.exit_code == 1
+    assert str(result.exception).count("CodeDeploy hasn't finished yet with: write.") == 2
+    for cloud in clouds.regions.values():
+        assert [each.creator for each in cloud.deployments] == ["user", "codeDeployRollback"]
+    (audit,) = audits()
+    assert (audit["outcome"], audit["counts"]) == ("failed", {"stopped": 2})
 
 
 def test_two_operators_do_not_deploy_at_once(

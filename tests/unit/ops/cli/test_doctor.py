@@ -194,7 +194,7 @@ CASES: list[tuple[str, Callable[[], Result], str]] = [
     ("ok", lambda: concurrency({"read": 100}), "1000 functions may run at once, 100"),
     ("wrong", lambda: concurrency({}, 10), "only 10 functions may run at once"),
     ("wrong", lambda: concurrency({"read": 901}), "reserve 901 executions more, 1000 of the account's 1000 are"),
-    ("wrong", lambda: concurrency({"read": 950}), "--desired-value 1950"),
+    ("wrong", lambda: concurrency({"read": 950}), "--desired-value 1050"),
     ("ok", lambda: concurrency({"read": 900}), "900 reserved"),
     # Another stack in the account reserves 850, so Lambda would refuse the 60 of this one.
     ("wrong", lambda: concurrency({"query": 60}, others=850), "reserve 60 executions more, 150 of the account's 1000"),

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -137,6 +138,7 @@ class World:
     database: what the database of each Region holds
     metrics: the sum of each metric that the functions have emitted
     behind: the functions that handle nothing for now, `publish` or `feed`
+    mapping: the state of the event source mapping of `publish`
     """
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +147,7 @@ class World:
         self.database = {region: MemoryWriter() for region in REGIONS}
         self.metrics: Counter[str] = Counter()
         self.behind: set[str] = set()
+        self.mapping = "Enabled"
         self._unread: dict[str, list[dict[str, Any]]] = {region: [] for region in REGIONS}
         self._iterators: dict[str, str] = {}
         self.functions: dict[str, Functions] = {}
@@ -168,6 +171,10 @@ class World:
             "user_pool_id": "pool",
             "client_ids": ["web", "mobile"],
             "delivery_stream": "shop-write-log",
+            **{
+                role: {"functions": {"publish": {"name": "shop-publish", "alias_arn": f"{region}:publish:live"}}}
+                for role, region in (("primary", REGION), ("replica", REPLICA))
+            },
             "feed_queues": {"primary": self._feed_queue(REGION), "replica": self._feed_queue(REPLICA)},
         }
         self.write_outputs()
@@ -391,7 +398,12 @@ def world(
         if seconds > 0:
             world.pump()
 
+    def mappings(**_: str) -> dict[str, Any]:
+        return {"EventSourceMappings": [{"State": world.mapping, "EventSourceArn": "arn:aws:dynamodb:r:1:table/items"}]}
+
     def client_or_stand_in(target: Target, service: str, region: str | None = None) -> Any:
+        if service == "lambda":
+            return SimpleNamespace(list_event_source_mappings=mappings)
         return world.cognito if service == "cognito-idp" else client(service, region or target.region)
 
     monkeypatch.setattr(Target, "client", client_or_stand_in)
@@ -848,6 +860,53 @@ def test_publish_may_be_behind_and_still_leaves_no_marker(world: World, monkeypa
     assert waits == 5 and world.traces() == []
 
 
+def test_a_publish_that_is_switched_off_is_awaited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudWatch then has no metric that says so. Its markers would come when it is switched on again."""
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    world.behind, world.mapping = {"publish"}, "Disabled"
+    monkeypatch.setattr(erase, "HANDLED_TRIES", 3)
+    result = world.erase("finish", "--yes")
+    assert result.exit_code == 1
+    assert f"In {REGION}, publish doesn't read table/items: its event source mapping is Disabled." in str(
+        result.exception
+    )
+    world.behind, world.mapping = set(), "Enabled"
+    assert world.erase("finish", "--yes").exit_code == 0
+    world.pump()
+    assert world.traces() == []
+
+
+@pytest.mark.parametrize(("step", "function"), [("items", "delete_items"), ("table", "erase_rows")])
+def test_a_run_that_ends_within_a_write_forgets_the_time_of_the_write_before(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str, function: str
+) -> None:
+    """The first run waits in vain, the second writes and is killed. So the third waits for the writes of the second."""
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+    wait_until_handled, write = erase._wait_until_handled, getattr(erase, function)
+
+    def in_vain(target: Target, owner: str, job: Job, position: Any, *, wrote: bool) -> None:
+        if position["step"] == step:
+            job.advance({"step": step, "since": 1.0})
+            raise CommandError("no")
+        wait_until_handled(target, owner, job, position, wrote=wrote)
+
+    def killed(*arguments: Any) -> Any:
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    for name, stand_in in (("_wait_until_handled", in_vain), (function, killed)):
+        with monkeypatch.context() as patch:
+            patch.setattr(erase, name, stand_in)
+            assert world.erase("finish", "--yes").exit_code == 1
+    (key,) = [key for key in world.keys("log", "config/jobs/") if "finish" in key]
+    state = json.loads(client("s3").get_object(Bucket="log", Key=key)["Body"].read())
+    assert state["position"] == {"step": step}
+
+
 def test_finish_asks_for_the_collections_before_it_changes_anything(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -899,9 +958,13 @@ def test_the_result_says_what_ages_out(world: World) -> None:
     fill_little(world)
     world.erase("begin", "--yes")
     world.pump()
+    days = {f"{datetime.now(UTC) + timedelta(days=35):%Y-%m-%d}"}
     result = json.loads(world.erase("finish", "--yes", "--json").stdout.splitlines()[-1])
+    days.add(f"{datetime.now(UTC) + timedelta(days=35):%Y-%m-%d}")
     assert result["outcome"] == "done"
-    assert {entry["where"]: entry["until"] for entry in result["ages_out"]}["entries of the item cache"]
+    until = {entry["where"]: entry["until"] for entry in result["ages_out"]}
+    assert until["entries of the item cache"] and until["keys in messages that `feed` fails to handle"]
+    assert until["point-in-time backups of the items table"] in days
 
 
 def test_begin_counts_right_after_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -353,7 +353,7 @@ def test_the_versions_of_a_stack_with_canary_deployments_are_shown(deployed: Dep
     deployed.weights.clear()
     world.lambdas[REGION].newest_state = "Failed"
     state, text = status_of(run, "versions")
-    assert state == "wrong" and "the newest version of write is Failed (ImageAccessDenied)" in text
+    assert state == "wrong" and "can't run the newest version of write now: Failed (ImageAccessDenied)" in text
     deployed.absent = "released-1"
     assert status_of(run, "versions")[1] == (
         "apply has no alias released-1: apply terraform/; write has no alias released-1: apply terraform/"
