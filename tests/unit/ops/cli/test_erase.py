@@ -455,14 +455,25 @@ def fill_little(world: World) -> None:
     world.deliver(change("me", ms=now_ms(), collection="profiles", owner=world.user))
 
 
+def begin_with_one_item(world: World) -> None:
+    """Write one item of the user, and begin to erase the user."""
+    fill_little(world)
+    world.erase("begin", "--yes")
+    world.pump()
+
+
+def write_late(world: World) -> None:
+    """Write an item of the user with the last access token."""
+    world.deliver(change("late", ms=now_ms(), collection="profiles", owner=world.user), key="log/late.gz")
+
+
 def test_nothing_names_the_user_afterwards_and_a_replay_brings_nothing_back(world: World) -> None:
     fill(world)
     assert len(world.traces()) > 20
     result = world.erase("begin", "--yes")
     assert result.exit_code == 0, (result.output, result.exception)
     assert "Then run this, not before" in result.output
-    late = change("late", ms=now_ms(), collection="profiles", owner=world.user)
-    world.deliver(late, key="log/late.gz")  # with the last access token
+    write_late(world)
     duplicates = world.metrics["ChangesDuplicate"]
     result = world.erase("finish", "--yes")
     assert result.exit_code == 0, (result.output, result.exception)
@@ -613,18 +624,14 @@ def test_an_owner_that_is_no_sub_is_refused(tmp_path: Path, owner: str) -> None:
 
 
 def test_a_user_can_stay_in_a_pool_that_others_use(world: World) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     assert world.erase("finish", "--keep-user", "--yes").exit_code == 0
     world.pump()
     assert world.traces() == ["carol"]
 
 
 def test_a_dead_letter_that_comes_during_finish_is_never_deleted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     batch = json.dumps({"payload": world.user}).encode()
     walk = erase._walk_log
 
@@ -653,9 +660,7 @@ def put_job(command: str, **fields: Any) -> str:
 
 @pytest.mark.parametrize("outcome", ["running", "stopped", "failed"])
 def test_finish_is_refused_while_an_import_is_unfinished(world: World, outcome: str) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     key = put_job("import", outcome=outcome)
     result = world.erase("finish", "--yes")
     assert result.exit_code == 1
@@ -683,9 +688,7 @@ def test_finish_stops_once_there_is_a_second_items_table(tmp_path: Path, monkeyp
 
 
 def test_two_users_arent_erased_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     before = world.traces()
     put_job("erase finish")
     result = world.erase("finish", "--yes")
@@ -696,9 +699,7 @@ def test_two_users_arent_erased_at_once(world: World, monkeypatch: pytest.Monkey
 
 
 def test_a_position_that_names_the_user_is_dropped_but_never_under_a_running_job(world: World) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     position = {"after": f"item/profiles/{world.user}/me"}
     key = put_job("rebuild documents", position=position)
     result = world.erase("finish", "--yes")
@@ -740,9 +741,7 @@ def let_time_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_younger_messages_may_wait_in_a_live_queue(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy queue is never empty. A message that fails comes again for hours, but the age of the others is known."""
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     sqs, url = client("sqs"), queue_url("shop-feed", REGION)
     policy = {"deadLetterTargetArn": f"arn:aws:sqs:{REGION}:123456789012:shop-feed-dead-letters", "maxReceiveCount": 30}
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "120"})
@@ -767,10 +766,8 @@ def test_younger_messages_may_wait_in_a_live_queue(world: World, monkeypatch: py
 def test_a_finish_that_goes_on_waits_for_the_deletes_of_the_run_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
-    world.deliver(change("late", ms=now_ms(), collection="profiles", owner=world.user), key="log/late.gz")
+    begin_with_one_item(world)
+    write_late(world)
     world.behind = {"feed"}
     monkeypatch.setattr(erase, "HANDLED_TRIES", 3)
     monkeypatch.setattr(erase, "_check_ready", lambda *_: time.time() - 7200)
@@ -791,10 +788,8 @@ def test_a_finish_that_was_killed_after_its_deletes_waits_for_them(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first run is killed before it can save when it has deleted the last item."""
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
-    world.deliver(change("late", ms=now_ms(), collection="profiles", owner=world.user), key="log/late.gz")
+    begin_with_one_item(world)
+    write_late(world)
     delete_items = erase_items.delete_items
 
     def killed(*arguments: Any) -> int:
@@ -816,10 +811,8 @@ def test_the_tombstones_stay_until_the_database_has_no_living_row(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQS may count a message late. Without the tombstone, `feed` would leave the row of the database as it is."""
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
-    world.deliver(change("late", ms=now_ms(), collection="profiles", owner=world.user), key="log/late.gz")
+    begin_with_one_item(world)
+    write_late(world)
     world.behind = {"feed"}
     monkeypatch.setattr(erase, "count_messages", lambda *_: 0)
     monkeypatch.setattr(erase, "HANDLED_TRIES", 3)
@@ -834,9 +827,7 @@ def test_the_tombstones_stay_until_the_database_has_no_living_row(
 
 def test_publish_may_be_behind_and_still_leaves_no_marker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 makes a marker with the user's name for each delete, also for that of a document that isn't there."""
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     erase_rows, wait, waits = erase_items.erase_rows, Job.wait, 0
 
     def falling_behind(*arguments: Any) -> Counter[str]:
@@ -862,9 +853,7 @@ def test_publish_may_be_behind_and_still_leaves_no_marker(world: World, monkeypa
 
 def test_a_publish_that_is_switched_off_is_awaited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """CloudWatch then has no metric that says so. Its markers would come when it is switched on again."""
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     world.behind, world.mapping = {"publish"}, "Disabled"
     monkeypatch.setattr(erase, "HANDLED_TRIES", 3)
     result = world.erase("finish", "--yes")
@@ -883,9 +872,7 @@ def test_a_run_that_ends_within_a_write_forgets_the_time_of_the_write_before(
     world: World, monkeypatch: pytest.MonkeyPatch, step: str, function: str
 ) -> None:
     """The first run waits in vain, the second writes and is killed. So the third waits for the writes of the second."""
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     wait_until_handled, write = erase._wait_until_handled, getattr(erase, function)
 
     def in_vain(target: Target, owner: str, job: Job, position: Any, *, wrote: bool) -> None:
@@ -910,9 +897,7 @@ def test_a_run_that_ends_within_a_write_forgets_the_time_of_the_write_before(
 def test_finish_asks_for_the_collections_before_it_changes_anything(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     before, jobs = world.traces(), world.keys("log", "config/jobs/")
 
     def refuse(target: Target) -> None:
@@ -955,9 +940,7 @@ def test_what_an_interrupted_finish_has_left_is_removed_by_that_of_another_user(
 
 
 def test_the_result_says_what_ages_out(world: World) -> None:
-    fill_little(world)
-    world.erase("begin", "--yes")
-    world.pump()
+    begin_with_one_item(world)
     days = {f"{datetime.now(UTC) + timedelta(days=35):%Y-%m-%d}"}
     result = json.loads(world.erase("finish", "--yes", "--json").stdout.splitlines()[-1])
     days.add(f"{datetime.now(UTC) + timedelta(days=35):%Y-%m-%d}")
