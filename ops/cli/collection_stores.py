@@ -177,12 +177,12 @@ def declared_collections(target: Target, stacks: Sequence[RegionalStack] | None 
     :raises CommandError: if the functions differ, because then `terraform apply` isn't complete
     """
     reads: dict[tuple[str, str], dict[str, str]] = {}
-    asked = target.regions() if stacks is None else stacks
-    for stack in asked:
+    regions = target.regions() if stacks is None else stacks
+    for stack in regions:
         for function in ("publish", "apply", "read"):
             settings = live_function(target, stack, function).settings
             reads[stack.region, function] = {name: entry["read"] for name, entry in settings["collections"].items()}
-    applied, served = reads[asked[0].region, "publish"], reads[asked[0].region, "read"]
+    applied, served = reads[regions[0].region, "publish"], reads[regions[0].region, "read"]
     for (region, function), collections in reads.items():
         expected = served if function == "read" else applied
         differing = sorted(name for name in {*expected, *collections} if expected.get(name) != collections.get(name))

@@ -278,10 +278,7 @@ class RegionalDeployments:
 
     def running(self, group: str) -> str | None:
         """Return the id of the deployment that is running in a deployment group. None if none is."""
-        listed = self._codedeploy.list_deployments(
-            applicationName=self._application, deploymentGroupName=group, includeOnlyStatuses=list(ACTIVE)
-        )
-        return next(iter(listed["deployments"]), None)
+        return running_deployment(self._codedeploy, self._application, group)
 
     def stop(self, deployments: Mapping[str, str]) -> list[str]:
         """Stop deployments and roll them back. A deployment that has ended, and a roll-back, stay as they are.
@@ -380,6 +377,14 @@ class RegionalDeployments:
             response = self._codedeploy.batch_get_deployments(deploymentIds=ids[first : first + BATCH])
             found |= {functions[info["deploymentId"]]: info for info in response["deploymentsInfo"]}
         return found
+
+
+def running_deployment(codedeploy: Any, application: str, group: str) -> str | None:
+    """Return the id of the deployment that is running in a deployment group. None if none is."""
+    listed = codedeploy.list_deployments(
+        applicationName=application, deploymentGroupName=group, includeOnlyStatuses=list(ACTIVE)
+    )
+    return next(iter(listed["deployments"]), None)
 
 
 def _failure(info: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from ops.cli.dead_letters import PREFIX as SET_ASIDE
-from ops.cli.deployments import ACTIVE
+from ops.cli.deployments import running_deployment
 from ops.cli.invoke import LIVE
 from ops.cli.items_generations import generations, items_tables, second_table
 from ops.cli.private_stores import count_messages
@@ -357,7 +357,7 @@ def _versions(target: Target, resources: Resources, clients: Clients) -> Callabl
                 continue
             released, live = aliases[function["alias"]], aliases[LIVE]
             if (released.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
-                if _is_deployed_now(codedeploy, declared["application"], function["group"]):
+                if running_deployment(codedeploy, declared["application"], function["group"]):
                     moving.append(name)
                 else:
                     wrong.append(
@@ -376,13 +376,6 @@ def _versions(target: Target, resources: Resources, clients: Clients) -> Callabl
         return "ok", "; ".join(texts) or "clients get the newest ones", values
 
     return ask
-
-
-def _is_deployed_now(codedeploy: Any, application: str, group: str) -> bool:
-    listed = codedeploy.list_deployments(
-        applicationName=application, deploymentGroupName=group, includeOnlyStatuses=list(ACTIVE)
-    )
-    return bool(listed["deployments"])
 
 
 def mapping_problems(lambdas: Any, name: str, alias: str) -> tuple[int, list[str]]:

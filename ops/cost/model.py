@@ -419,12 +419,12 @@ def _billed(each: Mapping[str, float], features: Features, profile: Profile, bod
         result |= change_stream(profile.sizes, on_demand=features.on_demand, retention_hours=features.retention_hours)
     at_firewall = features.firewall and "cloudfront_request" in result
     body_steps = min(max(math.ceil(body_kb / BODY_STEP_KB) - 1, 0), features.body_steps)
-    judged = {
+    fees = {
         "waf_request": at_firewall + features.lock * ("api_request" in result),
         "waf_bot_request": at_firewall and features.bot_control,
         "waf_body_step": at_firewall * body_steps,
     }
-    return result | {name: float(count) for name, count in judged.items() if count}
+    return result | {name: float(count) for name, count in fees.items() if count}
 
 
 def _stored(profile: Profile, features: Features) -> dict[str, float]:

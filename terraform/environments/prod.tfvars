@@ -81,7 +81,7 @@ collections = {
   }
 }
 
-# An example of a source. Polled every minute, a source costs about 5 $ a month, busy or not, for `poll` and its metrics.
+# An example of a source. Polled every minute, a source costs about 5 $ a month for `poll` and its metrics, busy or not.
 # With the first source come 11 to 15 $ for one shard of the change stream.
 # Also declare the source's collection under collections above, without write_groups:
 #   stock = { read = "public", cache_ttl = 10 }

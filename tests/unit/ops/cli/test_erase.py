@@ -233,7 +233,7 @@ class World:
             counted=DynamoCountedObjects(dynamodb, "items"),
         )
         settings = ApplySettings("shop", "items", url, LOGS[region], "quarantine/", HORIZON_DAYS, COLLECTIONS)
-        feed_url, held = queue_url("shop-feed", region), frozenset(COLLECTIONS)
+        feed_url, collections = queue_url("shop-feed", region), frozenset(COLLECTIONS)
         publish = Publish(
             PublishSettings(
                 "shop",
@@ -243,7 +243,7 @@ class World:
                 "quarantine/",
                 HORIZON_DAYS,
                 COLLECTIONS,
-                {"database": FeedQueue("database", feed_url, held)},
+                {"database": FeedQueue("database", feed_url, collections)},
             ),
             DynamoItems(dynamodb, "items", horizon_ms=horizon_ms, telemetry=telemetry),
             MarkingDocuments(DOCUMENTS[region], region),
@@ -252,7 +252,7 @@ class World:
             {"database": SqsKeyQueue(BotoClient("sqs", region=region), feed_url, "database")},
         )
         feed_telemetry = Telemetry("feed", "shop")
-        database = DatabaseStore(self.database[region], held)  # type: ignore[arg-type]
+        database = DatabaseStore(self.database[region], collections)  # type: ignore[arg-type]
         feed = MessageFeeder(
             ItemRows(dynamodb, "items", feed_telemetry), {"database": database}, horizon_ms, feed_telemetry
         )

@@ -507,11 +507,11 @@ def test_a_page_ends_at_a_mebibyte() -> None:
 def test_a_change_stream_bills_the_time_after_a_day_and_after_a_week() -> None:
     """A change of 1 KB kept for ten days: six days and three days of GB-months, of which one has 730 hours."""
     gigabytes = 1024 / 2**30
-    kept = change_stream(Sizes(), on_demand=True, retention_hours=240)
-    assert kept["kinesis_on_demand_gb_month"] == pytest.approx(gigabytes * 144 / 730)
-    assert kept["kinesis_long_gb_month"] == pytest.approx(gigabytes * 72 / 730)
+    amounts = change_stream(Sizes(), on_demand=True, retention_hours=240)
+    assert amounts["kinesis_on_demand_gb_month"] == pytest.approx(gigabytes * 144 / 730)
+    assert amounts["kinesis_long_gb_month"] == pytest.approx(gigabytes * 72 / 730)
     with_shards = change_stream(Sizes(), retention_hours=240)
-    assert with_shards == {"kinesis_put": 1.0, "kinesis_long_gb_month": kept["kinesis_long_gb_month"]}
+    assert with_shards == {"kinesis_put": 1.0, "kinesis_long_gb_month": amounts["kinesis_long_gb_month"]}
     assert change_stream(Sizes()) == {"kinesis_put": 1.0}
 
 
